@@ -1,0 +1,59 @@
+"""Who may work now? Advisory locks on files that are never deleted.
+
+The lock belongs to our own open descriptor (`filelock.lock_descriptor`), so that it can be handed
+on purpose to the children of a command: a lock is free only when nobody of the job is left.
+Measured: deleting a lock file makes two holders, and a FileLock object frees its lock at exit or
+garbage collection while a child still works.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lock that is held as long as `descriptor`, or an inherited copy of it, stays open."""
+
+    path: Path
+    descriptor: int
+
+    def release(self) -> None:
+        """Close our copy; children that inherited one keep the lock until they end."""
+        os.close(self.descriptor)
+
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def acquire(path: Path) -> Held | None:
+    """Take the lock at once or answer None; the file is made (mode 0600) where it is missing."""
+    from filelock import lock_descriptor
+
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        taken = lock_descriptor(descriptor, blocking=False)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    if taken:
+        return Held(path, descriptor)
+    os.close(descriptor)
+    return None
+
+
+def is_free(path: Path) -> bool:
+    """Whether nobody held the lock at this instant (it may be taken the next)."""
+    if not path.exists():
+        return True
+    held = acquire(path)
+    if held is None:
+        return False
+    held.release()
+    return True

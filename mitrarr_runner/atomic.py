@@ -33,7 +33,9 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = Tr
 
     durable=False leaves out the fsyncs, for files that can be made again (caches).
     """
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    descriptor, temporary = tempfile.mkstemp(
+        prefix=f".{path.name}.", suffix=".tmp", dir=path.parent
+    )
     try:
         try:
             os.fchmod(descriptor, mode)

@@ -26,7 +26,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
     return ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(resources.folder("templates")),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - plain text only, see above
+        autoescape=False,
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,0 +1,144 @@
+"""Which planned instants were dealt with, and how? Inserting a slot's row is the claim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from mitrarr_runner.clock import epoch, from_epoch
+from mitrarr_runner.store.database import Database
+
+
+class SlotState(StrEnum):
+    """claimed: a run has it. queued: waits for the job's running one. All others: not run."""
+
+    CLAIMED = "claimed"
+    QUEUED = "queued"
+    MISSED = "missed"
+    MISSED_RANGE = "missed_range"
+    SKIPPED = "skipped"
+    PAUSED = "paused"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRow:
+    """until is set for missed_range: every slot in [slot, until] was missed."""
+
+    job: str
+    slot: datetime
+    state: SlotState
+    code: str
+    reason: str
+    run: int | None
+    until: datetime | None
+    at: datetime
+
+
+def put(
+    db: Database,
+    manifest: str,
+    job: str,
+    slot: datetime,
+    state: SlotState,
+    *,
+    code: str,
+    now: datetime,
+    reason: str = "",
+    run: int | None = None,
+    until: datetime | None = None,
+) -> bool:
+    """Insert the slot's row; False when it exists already: somebody else dealt with the slot.
+
+    Needs a transaction.
+    """
+    return bool(
+        db.execute(
+            "INSERT INTO slots (manifest, job, slot, until, state, code, reason, run, at)"
+            " VALUES (:manifest, :job, :slot, :until, :state, :code, :reason, :run, :at)"
+            " ON CONFLICT (manifest, job, slot) DO NOTHING",
+            manifest=manifest,
+            job=job,
+            slot=epoch(slot),
+            until=None if until is None else epoch(until),
+            state=state.value,
+            code=code,
+            reason=reason,
+            run=run,
+            at=epoch(now),
+        )
+    )
+
+
+def claim_queued(db: Database, manifest: str, job: str, slot: datetime, run: int) -> bool:
+    """Turn a queued slot into a claimed one; guarded by the old state. Needs a transaction."""
+    return bool(
+        db.execute(
+            "UPDATE slots SET state = 'claimed', code = 'ran', run = :run"
+            " WHERE manifest = :manifest AND job = :job AND slot = :slot AND state = 'queued'",
+            manifest=manifest,
+            job=job,
+            slot=epoch(slot),
+            run=run,
+        )
+    )
+
+
+def attach(db: Database, manifest: str, job: str, slot: datetime, run: int) -> None:
+    """Name the newer run that works on an already claimed slot (recovery). Needs a transaction."""
+    db.execute(
+        "UPDATE slots SET run = :run WHERE manifest = :manifest AND job = :job AND slot = :slot",
+        manifest=manifest,
+        job=job,
+        slot=epoch(slot),
+        run=run,
+    )
+
+
+def exists(db: Database, manifest: str, job: str, slot: datetime) -> SlotState | None:
+    row = db.row(
+        "SELECT state FROM slots WHERE manifest = :manifest AND job = :job AND slot = :slot",
+        manifest=manifest,
+        job=job,
+        slot=epoch(slot),
+    )
+    return None if row is None else SlotState(row["state"])
+
+
+def since(db: Database, manifest: str, after: datetime) -> Mapping[tuple[str, datetime], SlotRow]:
+    """Every slot row later than `after`, plus whatever is still queued."""
+    rows = db.rows(
+        "SELECT * FROM slots WHERE manifest = :manifest AND (slot > :after OR state = 'queued')",
+        manifest=manifest,
+        after=epoch(after),
+    )
+    found = (_row(row) for row in rows)
+    return {(row.job, row.slot): row for row in found}
+
+
+def of_job(db: Database, manifest: str, job: str, limit: int) -> tuple[SlotRow, ...]:
+    """The newest `limit` rows of a job, newest first."""
+    rows = db.rows(
+        "SELECT * FROM slots WHERE manifest = :manifest AND job = :job"
+        " ORDER BY slot DESC LIMIT :limit",
+        manifest=manifest,
+        job=job,
+        limit=limit,
+    )
+    return tuple(_row(row) for row in rows)
+
+
+def _row(row: Mapping[str, object] | object) -> SlotRow:
+    data = dict(row)  # type: ignore[call-overload]
+    return SlotRow(
+        data["job"],
+        from_epoch(data["slot"]),
+        SlotState(data["state"]),
+        data["code"],
+        data["reason"],
+        data["run"],
+        None if data["until"] is None else from_epoch(data["until"]),
+        from_epoch(data["at"]),
+    )

@@ -44,7 +44,7 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = Tr
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from pathlib import Path
+from typing import Any
 
 LANGUAGES = ("en", "pt_BR")
 DOMAIN = "mitrarr"
@@ -47,6 +48,28 @@ def text(template: str, /, **values: object) -> Text:
 def plural(one: str, many: str, count: int, /, **values: object) -> Text:
     """Like `text`, for a sentence that changes with `count` (which fills the hole `{count}`)."""
     return Text(one, {"count": count, **values}, many, count)
+
+
+def to_data(message: Text) -> dict[str, object]:
+    """A Text as JSON values, for the store: rendered later, in the reader's language."""
+    data: dict[str, object] = {"text": message.template}
+    if message.values:
+        data["values"] = {
+            key: to_data(value) if isinstance(value, Text) else value
+            for key, value in message.values.items()
+        }
+    if message.plural is not None:
+        data |= {"plural": message.plural, "count": message.count}
+    return data
+
+
+def from_data(data: Mapping[str, Any]) -> Text:
+    """The inverse of `to_data`."""
+    values = {
+        key: from_data(value) if isinstance(value, Mapping) else value
+        for key, value in data.get("values", {}).items()
+    }
+    return Text(data["text"], values, data.get("plural"), data.get("count", 0))
 
 
 class Catalogue:

@@ -94,6 +94,7 @@ class StepKind(Protocol):
     """The shape of a module in steps/ (checked by mypy where the table is built)."""
 
     KIND: str
+    IDEMPOTENT: bool
 
     def parse(self, options: Mapping[str, object]) -> Any: ...
 

@@ -38,7 +38,8 @@ def add_reading(
     db.execute(
         "INSERT INTO volumes (manifest, label, run, at, value)"
         " VALUES (:manifest, :label, :run, :at, :value)"
-        " ON CONFLICT (manifest, label, run) DO UPDATE SET at = excluded.at, value = excluded.value",
+        " ON CONFLICT (manifest, label, run) DO UPDATE"
+        " SET at = excluded.at, value = excluded.value",
         manifest=manifest,
         label=label,
         run=run,

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from mitrarr_runner.clock import epoch, from_epoch
-from mitrarr_runner.store.database import Database
+from mitrarr_runner.store.database import Database, Row
 
 
 class SlotState(StrEnum):
@@ -107,12 +107,22 @@ def exists(db: Database, manifest: str, job: str, slot: datetime) -> SlotState |
     return None if row is None else SlotState(row["state"])
 
 
-def since(db: Database, manifest: str, after: datetime) -> Mapping[tuple[str, datetime], SlotRow]:
-    """Every slot row later than `after`, plus whatever is still queued."""
+def open_since(
+    db: Database, manifest: str, after: datetime, now: datetime
+) -> Mapping[tuple[str, datetime], SlotRow]:
+    """The rows a plan must know: later than their job's last slot, and whatever is queued.
+
+    Of a job without a last slot, or with one in the future (the clock went back), every row later
+    than `after`. In the steady state that is next to nothing, however long the history.
+    """
     rows = db.rows(
-        "SELECT * FROM slots WHERE manifest = :manifest AND (slot > :after OR state = 'queued')",
+        "SELECT slots.* FROM slots JOIN jobs ON jobs.manifest = slots.manifest"
+        " AND jobs.job = slots.job WHERE slots.manifest = :manifest AND (slots.state = 'queued'"
+        " OR (slots.slot > :after AND (jobs.last_slot IS NULL OR jobs.last_slot > :now"
+        " OR slots.slot > jobs.last_slot)))",
         manifest=manifest,
         after=epoch(after),
+        now=epoch(now),
     )
     found = (_row(row) for row in rows)
     return {(row.job, row.slot): row for row in found}
@@ -130,8 +140,7 @@ def of_job(db: Database, manifest: str, job: str, limit: int) -> tuple[SlotRow, 
     return tuple(_row(row) for row in rows)
 
 
-def _row(row: Mapping[str, object] | object) -> SlotRow:
-    data = dict(row)  # type: ignore[call-overload]
+def _row(data: Row) -> SlotRow:
     return SlotRow(
         data["job"],
         from_epoch(data["slot"]),

@@ -1,0 +1,101 @@
+"""Which processes belong to us, are they alive, and how do they all end?
+
+Linux only: /proc, prctl. A process is named by pid and start time, because pids come round again.
+Worker and supervisor are child subreapers: what a job leaves behind becomes a child of its worker,
+and so can be found and ended, double forks and setsid notwithstanding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PDEATHSIG = 1
+
+
+def become_subreaper() -> None:
+    """Orphaned descendants become our children from now on (prctl(2), Linux 3.4)."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    import ctypes
+
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.prctl(option, value, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def started(pid: int) -> str:
+    """The start time of a process in clock ticks since boot, or "" when there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    # The command's name may hold blanks and parentheses: count from the last one (proc(5)).
+    return stat.rpartition(")")[2].split()[19]
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process below `pid`, zombies left out, nearest first."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            stat = Path(f"/proc/{name}/stat").read_text()
+        except OSError:
+            continue
+        state, parent = stat.rpartition(")")[2].split()[:2]
+        if state != "Z":
+            children.setdefault(int(parent), []).append(int(name))
+    found: list[int] = []
+    todo = [pid]
+    while todo:
+        below = children.get(todo.pop(0), [])
+        found += below
+        todo += below
+    return found
+
+
+def end_descendants(grace: float) -> int:
+    """End everything below this process: SIGTERM, `grace` seconds, SIGKILL. Returns how many.
+
+    Needs `become_subreaper`, else what was orphaned before is not seen.
+    """
+    first = descendants(os.getpid())
+    if not first:
+        return 0
+    deadline = time.monotonic() + grace
+    for pid in first:
+        send(pid, signal.SIGTERM)
+        send(pid, signal.SIGCONT)  # a stopped process would sleep through its SIGTERM
+    while time.monotonic() < deadline:
+        reap()
+        if not descendants(os.getpid()):
+            return len(first)
+        time.sleep(0.02)
+    while left := descendants(os.getpid()):
+        for pid in left:
+            send(pid, signal.SIGKILL)
+        reap()
+        time.sleep(0.01)
+    return len(first)
+
+
+def send(pid: int, number: int) -> None:
+    """Send a signal; a process that is gone is what was wanted."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def reap() -> None:
+    """Collect children that have ended, so that they do not linger as zombies."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass

@@ -1,0 +1,129 @@
+"""Run a program: an argv list, no shell, output into the run's log.
+
+The one door to plumbum, of which only `popen` is used: its `run` keeps all output in memory, its
+timeout leaves grandchildren behind and its error texts print argv. The child inherits the job's
+lock, so the lock stays taken as long as anything of the job lives.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mitrarr_runner.clock import iso
+from mitrarr_runner.errors import FailedError
+from mitrarr_runner.steps.contract import Context, StepOutcome, StepResult, View
+from mitrarr_runner.text import Text, text
+
+KIND = "command"
+IDEMPOTENT = False
+
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "TMPDIR")
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """skip_codes: exit codes that mean "not now" (75 is EX_TEMPFAIL of sysexits.h)."""
+
+    argv: tuple[str, ...]
+    cwd: Path | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    ok_codes: tuple[int, ...] = (0,)
+    skip_codes: tuple[int, ...] = (75,)
+
+
+def parse(options: Mapping[str, object]) -> Options:
+    cwd = options.get("cwd")
+    return Options(
+        argv=tuple(str(word) for word in _list(options["argv"])),
+        cwd=None if cwd is None else Path(str(cwd)),
+        env={str(key): str(value) for key, value in _mapping(options.get("env")).items()},
+        ok_codes=tuple(int(str(code)) for code in _list(options.get("ok_codes", (0,)))),
+        skip_codes=tuple(int(str(code)) for code in _list(options.get("skip_codes", (75,)))),
+    )
+
+
+def _list(value: object) -> list[object] | tuple[object, ...]:
+    return value if isinstance(value, (list, tuple)) else [value]
+
+
+def _mapping(value: object) -> Mapping[object, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def describe(options: Options, view: View) -> Text:
+    if _program(options) is None:
+        return text("{program}: not found", program=options.argv[0])
+    return text("{program}, {count} arguments", program=options.argv[0], count=len(options.argv) - 1)
+
+
+def run(options: Options, context: Context) -> StepResult:
+    """Raises FailedError where the program cannot be started at all."""
+    from plumbum import local
+
+    program = _program(options)
+    name = Path(options.argv[0]).name
+    if program is None:
+        raise FailedError(
+            text("{program}: not found", program=options.argv[0]),
+            code="command_not_found",
+            hint=text("write the whole path: cron's PATH is short"),
+        )
+    command = local[program][list(options.argv[1:])]
+    with local.env():
+        local.env.clear()
+        local.env.update(environment(context, options.env))
+        try:
+            child = command.popen(
+                stdin=subprocess.DEVNULL,
+                stdout=context.output,
+                stderr=context.output,
+                cwd=str(options.cwd or context.site.root),
+                pass_fds=(context.lock,),
+            )
+        except OSError as error:
+            raise FailedError(
+                text("{program}: {reason}", program=name, reason=os.strerror(error.errno or 0)),
+                code="command_not_started",
+            ) from error
+    return _judged(name, child.wait(), options)
+
+
+def _judged(name: str, code: int, options: Options) -> StepResult:
+    if code < 0:
+        message = text("{program}: ended by signal {number}", program=name, number=-code)
+        return StepResult(StepOutcome.FAILED, "command_signal", message, {"exit_code": code})
+    message = text("{program}: exit code {number}", program=name, number=code)
+    counts = {"exit_code": code}
+    if code in options.ok_codes:
+        return StepResult(StepOutcome.OK, "ok", message, counts)
+    if code in options.skip_codes:
+        return StepResult(StepOutcome.SKIPPED, "command_not_now", message, counts)
+    return StepResult(StepOutcome.FAILED, "command_failed", message, counts)
+
+
+def environment(context: Context, extra: Mapping[str, str]) -> dict[str, str]:
+    """A small, known environment: cron's and a terminal's run must not differ by what leaks in."""
+    run = context.run
+    values = {key: os.environ[key] for key in _KEPT if key in os.environ}
+    values.setdefault("PATH", _DEFAULT_PATH)
+    values |= {
+        "MITRARR_JOB": run.job.name,
+        "MITRARR_RUN": str(run.id),
+        "MITRARR_ATTEMPT": str(run.attempt),
+        "MITRARR_SLOT": iso(run.slot) if run.slot else "",
+        "MITRARR_MISSED": str(run.missed),
+        "MITRARR_ROOT": str(context.site.root),
+    }
+    return values | dict(extra)
+
+
+def _program(options: Options) -> str | None:
+    import shutil
+
+    path = options.env.get("PATH") or os.environ.get("PATH") or _DEFAULT_PATH
+    return shutil.which(options.argv[0], path=path)

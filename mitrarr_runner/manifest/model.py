@@ -220,6 +220,24 @@ class Channel:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
+class RuleWhen(StrEnum):
+    """What a rule of alerts can be about; `alerts/rules.py` says what each one means."""
+
+    JOB_FAILED = "job_failed"
+    JOB_LOST = "job_lost"
+    JOB_BLOCKED = "job_blocked"
+    JOB_MISSED = "job_missed"
+    JOB_PAUSED = "job_paused"
+    VOLUME_LOW = "volume_low"
+    HEARTBEAT_LATE = "heartbeat_late"
+    QUARANTINE = "quarantine"
+    PARKED = "parked"
+    DESTINATION_DOWN = "destination_down"
+    MANIFEST_BROKEN = "manifest_broken"
+    CHANNEL_FAILED = "channel_failed"
+    MANUAL = "manual"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """after: times in a row (job_failed, job_lost) or seconds (all others); repeat 0 = never."""

@@ -1,0 +1,1 @@
+"""ANSI/NIST-ITL files in the traditional encoding: reader, checks, faces, writer."""

@@ -83,9 +83,7 @@ def look(options: Options, site: Site, now: datetime) -> Found:
         _refuse_roots(folder.path, site)
         before = epoch(now) - folder.older_than
         files += [
-            (path, found.st_size)
-            for path, found in _walk(folder.path)
-            if found.st_mtime < before
+            (path, found.st_size) for path, found in _walk(folder.path) if found.st_mtime < before
         ]
     before = epoch(now) - _OWN_AGE
     for own in (site.state, site.originals, site.quarantine):
@@ -117,7 +115,12 @@ def _refuse_roots(path: Path, site: Site) -> None:
     forbidden = {site.root.resolve(), *site.root.resolve().parents, Path.home()}
     own = (site.state, site.originals, site.quarantine, site.logs)
     inside_own = any(resolved.is_relative_to(folder.resolve()) for folder in own)
-    if resolved in forbidden or resolved.parent == resolved or inside_own or len(resolved.parts) < 3:
+    if (
+        resolved in forbidden
+        or resolved.parent == resolved
+        or inside_own
+        or len(resolved.parts) < 3
+    ):
         raise FailedError(
             text("{path} is not a folder to clean", path=str(path)),
             code="clean_refused",

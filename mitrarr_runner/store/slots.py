@@ -109,8 +109,8 @@ def exists(db: Database, manifest: str, job: str, slot: datetime) -> SlotState |
 
 def open_since(
     db: Database, manifest: str, after: datetime, now: datetime
-) -> Mapping[tuple[str, datetime], SlotRow]:
-    """The rows a plan must know: later than their job's last slot, and whatever is queued.
+) -> Mapping[str, Mapping[datetime, SlotRow]]:
+    """The rows a plan must know, by job: later than their job's last slot, and whatever is queued.
 
     Of a job without a last slot, or with one in the future (the clock went back), every row later
     than `after`. In the steady state that is next to nothing, however long the history.
@@ -124,8 +124,11 @@ def open_since(
         after=epoch(after),
         now=epoch(now),
     )
-    found = (_row(row) for row in rows)
-    return {(row.job, row.slot): row for row in found}
+    found: dict[str, dict[datetime, SlotRow]] = {}
+    for row in rows:
+        slot = _row(row)
+        found.setdefault(slot.job, {})[slot.slot] = slot
+    return found
 
 
 def of_job(db: Database, manifest: str, job: str, limit: int) -> tuple[SlotRow, ...]:

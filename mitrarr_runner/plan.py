@@ -1,0 +1,390 @@
+"""What would happen now, and why? PURE: (Manifest, StateView, now) -> Plan.
+
+`mitrarr plan` prints the Plan, `mitrarr apply` does it: a dry run cannot drift from the real one.
+Nothing here reads a clock, a file or the store. The rules are SEMANTICS sections 1, 4, 5 and 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from mitrarr_runner import schedule
+from mitrarr_runner.manifest.model import CatchUp, First, Job, Manifest, Overlap
+from mitrarr_runner.steps import idempotent
+from mitrarr_runner.store.jobs import JobMemory
+from mitrarr_runner.store.pauses import Pause
+from mitrarr_runner.store.requests import Request
+from mitrarr_runner.store.runs import GOOD, Outcome, Run
+from mitrarr_runner.store.slots import SlotRow, SlotState
+from mitrarr_runner.text import Text, text
+
+HARD_CAP = 1000
+"""Slots of one job that one plan looks at singly; what is older becomes one missed_range."""
+
+ON_TIME = timedelta(minutes=10)
+"""How late the newest slot may be and still count as on time under `catch_up: skip`. System cron
+may be called every minute or every five; a grace of seconds drops runs silently."""
+
+
+class Action(StrEnum):
+    """run and recover start a worker; wait starts one after `after`; the others only leave a row
+    (queued, skip, missed, paused, blocked) or nothing (wait without `after`)."""
+
+    RUN = "run"
+    WAIT = "wait"
+    SKIP = "skip"
+    MISSED = "missed"
+    PAUSED = "paused"
+    BLOCKED = "blocked"
+    QUEUED = "queued"
+    RECOVER = "recover"
+
+
+@dataclass(frozen=True, slots=True)
+class StateView:
+    """What the store says of one manifest's jobs at one instant.
+
+    running: unfinished runs that are alive; lost: unfinished ones whose process is gone; last: the
+    newest run of each job. slots: by job, the rows later than its last slot, and queued ones.
+    """
+
+    memories: Mapping[str, JobMemory] = field(default_factory=dict)
+    slots: Mapping[str, Mapping[datetime, SlotRow]] = field(default_factory=dict)
+    last: Mapping[str, Run] = field(default_factory=dict)
+    running: Mapping[str, Run] = field(default_factory=dict)
+    lost: Mapping[str, Run] = field(default_factory=dict)
+    pauses: Mapping[str, Pause] = field(default_factory=dict)
+    requests: tuple[Request, ...] = ()
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One line of a plan. due_at = slot + jitter; missed = slots that this run stands for.
+
+    until: end of a missed range; run: the lost run that is recovered; request: who asked; after:
+    jobs of this plan that end first.
+    """
+
+    job: str
+    slot: datetime | None
+    due_at: datetime
+    action: Action
+    code: str
+    reason: Text
+    missed: int = 0
+    until: datetime | None = None
+    run: int | None = None
+    request: int | None = None
+    after: tuple[str, ...] = ()
+
+    @property
+    def starts(self) -> bool:
+        """Whether apply starts a worker for it."""
+        return self.action in (Action.RUN, Action.RECOVER) or bool(self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """memories: new jobs, changed schedules and clocks gone wrong, to be remembered first."""
+
+    at: datetime
+    manifest: str
+    fingerprint: str
+    entries: tuple[PlannedRun, ...]
+    memories: tuple[JobMemory, ...]
+
+    @property
+    def starting(self) -> tuple[PlannedRun, ...]:
+        return tuple(entry for entry in self.entries if entry.starts)
+
+
+def plan(manifest: Manifest, view: StateView, now: datetime, only: str | None = None) -> Plan:
+    """The plan of one instant; `only` limits it to one job (its needs are then not run)."""
+    entries: list[PlannedRun] = []
+    memories: list[JobMemory] = []
+    decided: dict[str, list[PlannedRun]] = {}
+    for job in in_order(manifest.jobs):
+        if only is not None and job.name != only:
+            continue
+        memory = _memory(job, view, now)
+        if memory is not view.memories.get(job.name):
+            memories.append(memory)
+        found = list(_of_job(job, memory, view, now))
+        found = [_with_needs(job, entry, decided, view) for entry in found]
+        decided[job.name] = found
+        entries += found
+    return Plan(now, manifest.name, manifest.fingerprint, tuple(entries), tuple(memories))
+
+
+def in_order(jobs: Mapping[str, Job]) -> Iterator[Job]:
+    """Every job after the jobs it needs (validation has refused cycles); else as written."""
+    done: set[str] = set()
+
+    def visit(job: Job) -> Iterator[Job]:
+        if job.name in done:
+            return
+        done.add(job.name)
+        for need in job.needs:
+            if need in jobs:
+                yield from visit(jobs[need])
+        yield job
+
+    for job in jobs.values():
+        yield from visit(job)
+
+
+@lru_cache(maxsize=20_000)
+def _parsed(expression: str) -> schedule.Cron:
+    return schedule.parse(expression)
+
+
+@lru_cache(maxsize=1000)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def upcoming(job: Job, now: datetime, count: int) -> tuple[datetime, ...]:
+    """The next `count` slots of a job after `now`, whatever its state."""
+    if job.schedule.cron is None:
+        return ()
+    cron, zone = _parsed(job.schedule.cron), _zone(job.schedule.timezone)
+    found: list[datetime] = []
+    slot = schedule.next_slot(cron, zone, now)
+    while slot is not None and len(found) < count:
+        found.append(slot)
+        slot = schedule.next_slot(cron, zone, slot)
+    return tuple(found)
+
+
+def slots_between(job: Job, start: datetime, end: datetime) -> Iterator[datetime]:
+    """Every slot of a job, `start` inclusive, `end` exclusive."""
+    if job.schedule.cron is None:
+        return iter(())
+    cron, zone = _parsed(job.schedule.cron), _zone(job.schedule.timezone)
+    tick = timedelta(seconds=1)
+    return schedule.slots(cron, zone, start - tick, end - tick)
+
+
+def jitter_of(job: Job) -> timedelta:
+    return timedelta(seconds=schedule.jitter(job.name, job.schedule.jitter))
+
+
+def _memory(job: Job, view: StateView, now: datetime) -> JobMemory:
+    """What is remembered of the job, or what is to be remembered from now on.
+
+    A floor in the future (the clock stood a year ahead when the job was new) would mute the job
+    until then; it starts anew instead.
+    """
+    known = view.memories.get(job.name)
+    fingerprint = schedule.fingerprint(job.schedule.cron or "", job.schedule.timezone)
+    if known is not None and known.fingerprint == fingerprint and known.floor <= now:
+        return known
+    first = job.schedule.first is First.NOW and (known is None or known.fingerprint != fingerprint)
+    return JobMemory(job.name, fingerprint, now, None, first)
+
+
+def _of_job(job: Job, memory: JobMemory, view: StateView, now: datetime) -> Iterator[PlannedRun]:
+    pause = view.pauses.get(job.name)
+    paused = pause is not None and pause.holds(now)
+    yield from _asked(job, view, now)
+    if memory.run_now and not paused and job.name not in view.running:
+        slot = now.replace(second=0, microsecond=0)
+        if slot not in view.slots.get(job.name, {}):
+            reason = text("new, and its schedule says first: now")
+            yield PlannedRun(job.name, slot, slot, Action.RUN, "first_now", reason)
+    due, older = _due(job, memory, view, now)
+    if older is not None:
+        yield older
+    lost = view.lost.get(job.name)
+    held = [slot for slot in due if pause is not None and _during(pause, slot, now)]
+    for slot in held:
+        yield _paused(job, slot, pause)
+    due = [slot for slot in due if slot not in held]
+    if due:
+        yield from _due_entries(job, due, view, now)
+    elif lost is not None and not paused and not view.draining and idempotent(job):
+        reason = text("{run} was lost; its steps may be repeated", run=lost.handle)
+        slot = lost.slot
+        yield PlannedRun(job.name, slot, slot or now, Action.RECOVER, "lost", reason, run=lost.id)
+
+
+def _asked(job: Job, view: StateView, now: datetime) -> Iterator[PlannedRun]:
+    for request in view.requests:
+        if request.job == job.name:
+            reason = text("asked for by {actor}", actor=request.actor)
+            yield PlannedRun(job.name, None, now, Action.RUN, "asked", reason, request=request.id)
+
+
+def _due(
+    job: Job, memory: JobMemory, view: StateView, now: datetime
+) -> tuple[list[datetime], PlannedRun | None]:
+    """Unclaimed slots in (lower, now], oldest first, and one line for what is older than that."""
+    if job.schedule.cron is None:
+        return [], None
+    cron, zone = _parsed(job.schedule.cron), _zone(job.schedule.timezone)
+    now = now - jitter_of(job)
+    last = memory.last_slot if memory.last_slot and memory.last_slot <= now else None
+    handled = max(memory.floor, last) if last else memory.floor
+    window = now - timedelta(seconds=job.schedule.window)
+    lower = max(handled, window)
+    rows = view.slots.get(job.name, {})
+    found: list[datetime] = []
+    newest = schedule.latest_slot(cron, zone, lower, now) if lower < now else None
+    if newest is not None:
+        for slot in schedule.slots(cron, zone, lower, newest):
+            if slot not in rows:
+                found.append(slot)
+    queued = (
+        []
+        if job.name in view.running
+        else sorted(slot for slot, row in rows.items() if row.state is SlotState.QUEUED)
+    )
+    cut = found[:-HARD_CAP]
+    older = None
+    if cut:
+        older = _range(job, cut[0], cut[-1], "too_many")
+    elif handled < window:
+        older = _older(job, cron, zone, handled, window, view)
+    return [*queued, *found[-HARD_CAP:]], older
+
+
+def _older(
+    job: Job,
+    cron: schedule.Cron,
+    zone: ZoneInfo,
+    handled: datetime,
+    window: datetime,
+    view: StateView,
+) -> PlannedRun | None:
+    first = schedule.next_slot(cron, zone, handled)
+    if first is None or first > window or first in view.slots.get(job.name, {}):
+        return None
+    end = schedule.latest_slot(cron, zone, handled, window)
+    return _range(job, first, end or first, "older_than_window")
+
+
+def _range(job: Job, first: datetime, last: datetime, code: str) -> PlannedRun:
+    reason = text("missed, and older than the window in which slots are caught up")
+    if code == "too_many":
+        reason = text("missed, and more than {cap} slots at once", cap=HARD_CAP)
+    return PlannedRun(job.name, first, first, Action.MISSED, code, reason, until=last)
+
+
+def _during(pause: Pause, slot: datetime, now: datetime) -> bool:
+    """While a pause holds, nothing due is run; after its end, only its own slots stay unrun."""
+    if pause.holds(now):
+        return True
+    return pause.at <= slot and (pause.until is None or slot < pause.until)
+
+
+def _paused(job: Job, slot: datetime, pause: Pause | None) -> PlannedRun:
+    actor = pause.actor if pause else ""
+    reason = text("paused by {actor}", actor=actor)
+    return PlannedRun(job.name, slot, slot + jitter_of(job), Action.PAUSED, "paused", reason)
+
+
+def _due_entries(
+    job: Job, due: Sequence[datetime], view: StateView, now: datetime
+) -> Iterator[PlannedRun]:
+    """Which of the due slots run, and what becomes of the others."""
+    policy = job.schedule.catch_up
+    kept: Sequence[datetime] = due[-1:]
+    if policy is CatchUp.ALL:
+        kept = due[-job.schedule.max :]
+    elif policy is CatchUp.SKIP and now - due[-1] - jitter_of(job) > ON_TIME:
+        kept = ()
+    left = due[: len(due) - len(kept)]
+    for slot in left:
+        reason = text("missed, and not repeated (catch_up: {policy})", policy=policy.value)
+        yield PlannedRun(
+            job.name, slot, slot + jitter_of(job), Action.MISSED, f"catch_up_{policy.value}", reason
+        )
+    for slot in kept:
+        missed = len(left) if policy is CatchUp.LATEST else 0
+        yield _to_run(job, slot, missed, view, now)
+
+
+def _to_run(job: Job, slot: datetime, missed: int, view: StateView, now: datetime) -> PlannedRun:
+    due_at = slot + jitter_of(job)
+    running = view.running.get(job.name)
+    if view.draining:
+        reason = text("draining: nothing new is started")
+        return PlannedRun(job.name, slot, due_at, Action.WAIT, "draining", reason)
+    if running is not None and job.overlap is not Overlap.REPLACE:
+        return _overlapping(job, slot, due_at, running, view)
+    if running is not None:
+        reason = text("replaces {run}, which is still running", run=running.handle)
+        return PlannedRun(job.name, slot, due_at, Action.RUN, "replace", reason, missed)
+    late = now - due_at
+    if missed or late > ON_TIME:
+        reason = text(
+            "late: caught up now (catch_up: {policy})", policy=job.schedule.catch_up.value
+        )
+        return PlannedRun(job.name, slot, due_at, Action.RUN, "caught_up", reason, missed)
+    return PlannedRun(job.name, slot, due_at, Action.RUN, "due", text("on time"), missed)
+
+
+def _overlapping(
+    job: Job, slot: datetime, due_at: datetime, running: Run, view: StateView
+) -> PlannedRun:
+    rows = view.slots.get(job.name, {})
+    queued = any(row.state is SlotState.QUEUED for row in rows.values())
+    if job.overlap is Overlap.QUEUE and not queued:
+        reason = text("waits for {run}, which is still running", run=running.handle)
+        return PlannedRun(job.name, slot, due_at, Action.QUEUED, "queued", reason)
+    reason = text("{run} is still running", run=running.handle)
+    code = "queue_full" if queued else "overlap"
+    return PlannedRun(job.name, slot, due_at, Action.SKIP, code, reason)
+
+
+def _with_needs(
+    job: Job, entry: PlannedRun, decided: Mapping[str, Sequence[PlannedRun]], view: StateView
+) -> PlannedRun:
+    """A run waits for the needed jobs that are due too; a need that failed blocks it."""
+    if entry.action not in (Action.RUN, Action.RECOVER) or entry.code == "asked":
+        return entry
+    after: list[str] = []
+    for need in job.needs:
+        entries = decided.get(need, ())
+        if any(other.starts for other in entries):
+            after.append(need)
+        elif need in view.running:
+            reason = text("waits for {need}, which is still running", need=need)
+            return _changed(entry, Action.WAIT, "need_running", reason)
+        elif _failed(need, entries, view):
+            reason = text("blocked by {need}, whose last run failed", need=need)
+            return _changed(entry, Action.BLOCKED, f"need:{need}", reason)
+    if not after:
+        return entry
+    reason = text("needs {needs}; runs next", needs=", ".join(after))
+    return _changed(entry, Action.WAIT, "needs", reason, tuple(after))
+
+
+def _failed(need: str, entries: Sequence[PlannedRun], view: StateView) -> bool:
+    if any(other.action is Action.BLOCKED for other in entries) or need in view.lost:
+        return True
+    last = view.last.get(need)
+    outcome = last.outcome if last is not None else None
+    return outcome is not None and outcome not in (*GOOD, Outcome.SKIPPED, Outcome.REPLACED)
+
+
+def _changed(
+    entry: PlannedRun, action: Action, code: str, reason: Text, after: tuple[str, ...] = ()
+) -> PlannedRun:
+    return PlannedRun(
+        entry.job,
+        entry.slot,
+        entry.due_at,
+        action,
+        code,
+        reason,
+        entry.missed,
+        run=entry.run,
+        after=after,
+    )

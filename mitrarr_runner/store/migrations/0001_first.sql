@@ -83,7 +83,8 @@ CREATE TABLE requests (
 );
 
 -- Files of people: one row per (source, person, revision), and one per refused file.
--- state: registered | no_face | quarantined. The only table that holds ids of people.
+-- state: registered | no_face | quarantined | superseded (a refused file whose bytes were taken in
+-- under another handle). The only table that holds ids of people.
 CREATE TABLE registry (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     handle TEXT NOT NULL UNIQUE,
@@ -104,6 +105,7 @@ CREATE TABLE registry (
 CREATE UNIQUE INDEX registry_identity ON registry (source, person, sha256);
 CREATE INDEX registry_state ON registry (state, id);
 CREATE INDEX registry_sha256 ON registry (sha256);
+CREATE INDEX registry_tcn ON registry (source, tcn);
 
 -- Content-addressed originals; place: store | quarantine. Rows of `registry` refer by sha256.
 CREATE TABLE blobs (
@@ -113,12 +115,14 @@ CREATE TABLE blobs (
     at BIGINT NOT NULL
 );
 
--- Files left in a spool (after: keep) and files not settled yet, known by inode, size and mtime.
+-- Files left in a spool (after: keep) and files not settled yet, known by inode, size, mtime and
+-- ctime. state: arriving | truncated | done. `at`: the first look at which it was as it is now.
 CREATE TABLE spool (
     source TEXT NOT NULL,
     inode BIGINT NOT NULL,
     size BIGINT NOT NULL,
     mtime_ns BIGINT NOT NULL,
+    ctime_ns BIGINT NOT NULL,
     state TEXT NOT NULL,
     first_seen BIGINT NOT NULL,
     at BIGINT NOT NULL,
@@ -136,6 +140,7 @@ CREATE TABLE deliveries (
     changed_at BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX deliveries_token ON deliveries (destination, token);
+CREATE INDEX deliveries_registry ON deliveries (registry, destination);
 
 -- The two creates of a person, each with its own state machine (FINDFACE section 3).
 -- part: card | face. state: pending | sending | sent | parked.
@@ -198,7 +203,8 @@ CREATE TABLE incidents (
 CREATE UNIQUE INDEX incidents_open ON incidents (manifest, rule, subject) WHERE state <> 'closed';
 
 -- The outbox: committed before sending, sent at least once, known by a stable id.
--- kind: opened | repeated | worsened | recovered | manual.
+-- kind: opened | repeated | worsened | recovered | withdrawn | acknowledged | manual.
+-- given_up_at: the channel refused it for good; neither sent nor to be tried again.
 CREATE TABLE notices (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     manifest TEXT NOT NULL,
@@ -212,9 +218,11 @@ CREATE TABLE notices (
     attempts INTEGER NOT NULL DEFAULT 0,
     not_before BIGINT NOT NULL DEFAULT 0,
     sent_at BIGINT,
+    given_up_at BIGINT,
     error TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX notices_unsent ON notices (manifest, sent_at, not_before);
+CREATE INDEX notices_by_incident ON notices (incident);
 
 -- Who did what: a chain of hashes, each over the row and the hash before it.
 CREATE TABLE audit (

@@ -102,14 +102,14 @@ class FindFaceMulti:
         return self._understood(self._get(self._names.cards_count), parse.count)
 
     def find_cards(self, token_text: str) -> list[RemoteCard]:
-        asked = {"name_contains": token_text, "limit": PAGE, "ordering": "id"}
+        asked = {"name_contains": token_text, "limit": PAGE}
         rows = self._rows(self._names.cards, asked)
         cards = self._parsed(lambda: [parse.card(row, self._names) for row in rows])
         found = [card for card in cards if carries(card, token_text)]
         return sorted(found, key=lambda card: card.id)
 
     def faces_of(self, card_id: int) -> list[RemoteFace]:
-        asked = {self._names.face_card: str(card_id), "limit": PAGE, "ordering": "id"}
+        asked = {self._names.face_card: str(card_id), "limit": PAGE}
         rows = self._rows(self._names.faces, asked)
         faces = self._parsed(lambda: [parse.face(row, self._names, card_id) for row in rows])
         return sorted((one for one in faces if one.card == card_id), key=lambda one: int(one.id))
@@ -217,7 +217,7 @@ class FindFaceMulti:
 
     def _log_in(self) -> str:
         if self._locked_out is not None:  # asking again would lock the account
-            raise self._locked_out
+            raise Unavailable(self._locked_out.reason, status=self._locked_out.status)
         try:
             answer = self._http.request(
                 "POST",

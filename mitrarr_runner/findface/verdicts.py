@@ -29,10 +29,13 @@ LONGEST_WAIT = 86_400.0
 
 # Sentences seen from live servers and from their framework, in the order they are tried.
 _PHOTO = (
-    (re.compile(r"expected one|found \d+|several|multiple", re.I), ParkReason.SEVERAL_FACES),
-    (re.compile(r"no (objects|faces?)\b|not found", re.I), ParkReason.SERVER_NO_FACE),
-    (re.compile(r"quality", re.I), ParkReason.LOW_QUALITY),
-    (re.compile(r"too (large|big)|\bexceed|size|dimension|resolution", re.I), ParkReason.TOO_LARGE),
+    (re.compile(r"\bno (objects?|faces?)\b|found (0|no)\b", re.I), ParkReason.SERVER_NO_FACE),
+    (
+        re.compile(r"expected one|found \d|several|multiple|more than one", re.I),
+        ParkReason.SEVERAL_FACES,
+    ),
+    (re.compile(r"quality|too small|minimum|at least", re.I), ParkReason.LOW_QUALITY),
+    (re.compile(r"too (large|big)|exceed|size|dimension|maximum", re.I), ParkReason.TOO_LARGE),
     (re.compile(r"valid image|not an image|decode|corrupt|format", re.I), ParkReason.NOT_AN_IMAGE),
 )
 # The parameters whose sentences cannot speak of the person.

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner.schedule.enumerate import gaps
-from mitrarr_runner.schedule.grammar import Cron, Field, columns_of, fields
+from mitrarr_runner.schedule.fields import FIELDS, Field
+from mitrarr_runner.schedule.grammar import Cron, columns_of
 from mitrarr_runner.text import Text, offset, text
 
 
@@ -30,9 +31,7 @@ def warnings(cron: Cron, zone: ZoneInfo, now: datetime) -> list[CronWarning]:
     """What a careful reader would ask about this line, seen from `now`."""
     columns = columns_of(cron.expression)
     found = [
-        warning
-        for f, column in zip(fields(), columns, strict=True)
-        for warning in _steps(f, column)
+        warning for f, column in zip(FIELDS, columns, strict=True) for warning in _steps(f, column)
     ]
     found += _days(cron, columns)
     if cron.fixed_time:
@@ -46,22 +45,16 @@ def _steps(f: Field, column: str) -> list[CronWarning]:
         match = re.fullmatch(r"(\*|[0-9a-z]+)/([0-9]+)", item)
         if match is None:
             continue
-        by, size = int(match[2]), f.high - f.low + 1
-        if match[1] != "*" and f.values.get(match[1], match[1]) and _alone(f, match[1], by):
-            found.append(_idle(f, item, match[1]))
-        elif match[1] == "*" and by == size:
-            found.append(_idle(f, item, str(f.low)))
-        elif match[1] == "*" and not f.names and f.low == 0 and size % by:
+        by, size = int(match[2]), f.top - f.low + 1
+        start = f.low if match[1] == "*" else f.number(match[1])
+        if start is not None and start + by > f.top:
+            found.append(_idle(item, start))
+        elif match[1] == "*" and f.low == 0 and not f.names and size % by:
             found.append(_uneven(f, item, by, size))
     return found
 
 
-def _alone(f: Field, word: str, by: int) -> bool:
-    start = f.values[word] if word in f.values else int(word)
-    return start + by > f.high
-
-
-def _idle(f: Field, item: str, value: str) -> CronWarning:
+def _idle(item: str, value: int) -> CronWarning:
     return CronWarning(
         "cron_idle_step",
         text(

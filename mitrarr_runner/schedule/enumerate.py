@@ -31,6 +31,7 @@ _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 # The shortest stretch between two changes of a zone in tzdata 2026 is 3.98 days (Freetown, 1939),
 # since 1970 6.9 days: looking every three days cannot jump over a change and its undoing.
 _PROBE = 3 * _DAY
+_LONGEST = 64 * _PROBE
 # No clock was ever put back by more than a day, so what happened two days ago decides nothing.
 _LOOK_BACK = 2 * _DAY
 # Local time must stay inside the years that datetime knows, at both ends.
@@ -122,17 +123,20 @@ def _offset(zone: ZoneInfo, instant: int) -> int:
 def _pieces(zone: ZoneInfo, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
     """Cut [start, stop) into (start, end, offset) of constant offset, lazily, in seconds.
 
-    Two neighbours may have the same offset: a piece is never longer than a probe.
+    Two neighbours may have the same offset: the first pieces are short, because most callers want
+    the next slot only, and each may be twice as long as the one before.
     """
-    offset = _offset(zone, start)
+    offset, longest = _offset(zone, start), _PROBE
     while start < stop:
-        end = min(start + _PROBE, stop)
-        following = _offset(zone, end)
+        end, following = start, offset
+        while following == offset and end < stop and end - start < longest:
+            known, end = end, min(end + _PROBE, stop)
+            following = _offset(zone, end)
         if following != offset:
-            end = _change(zone, start, end, offset)
+            end = _change(zone, known, end, offset)
             following = _offset(zone, end)
         yield start, end, offset
-        start, offset = end, following
+        start, offset, longest = end, following, min(2 * longest, _LONGEST)
 
 
 def _change(zone: ZoneInfo, low: int, high: int, offset: int) -> int:
@@ -185,15 +189,12 @@ def _midnights(cron: Cron, first: int, stop: int) -> Iterator[int]:
     last = (stop - 1) // _DAY + _EPOCH_ORDINAL
     while ordinal <= last:
         day = date.fromordinal(ordinal)
-        ahead = calendar.monthrange(day.year, day.month)[1] - day.day
+        before = ordinal - day.day  # the last day of the month before
+        following = before + calendar.monthrange(day.year, day.month)[1] + 1
         if day.month in cron.months:
-            for number in range(ordinal, min(ordinal + ahead, last) + 1):
-                if _due_on(cron, number - ordinal + day.day, number % 7):
+            for number in range(ordinal, min(following, last + 1)):
+                # Ordinal 7 was a Sunday.
+                fits, weekday_fits = number - before in cron.days, number % 7 in cron.weekdays
+                if (fits or weekday_fits) if cron.either_day else (fits and weekday_fits):
                     yield (number - _EPOCH_ORDINAL) * _DAY
-        ordinal += ahead + 1
-
-
-def _due_on(cron: Cron, day: int, weekday: int) -> bool:
-    if cron.either_day:
-        return day in cron.days or weekday in cron.weekdays
-    return day in cron.days and weekday in cron.weekdays
+        ordinal = following

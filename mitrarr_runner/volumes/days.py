@@ -38,10 +38,14 @@ def calendar(code: str, optional: bool = True, extra: tuple[date, ...] = ()) -> 
 
     country, _, subdivision = code.partition("-")
     _check(code, country, subdivision, holidays.list_supported_countries())
-    supported = holidays.country_holidays(country).supported_categories
-    categories = {"public"} | ({"optional"} & set(supported) if optional else set())
+    country_of = holidays.country_holidays(country)
+    categories = {"public"} | ({"optional"} & set(country_of.supported_categories or ()))
     known = holidays.country_holidays(
-        country, subdiv=subdivision or None, categories=tuple(sorted(categories))
+        country,
+        subdiv=subdivision or None,
+        categories=tuple(sorted(categories)) if optional else ("public",),
+        # Named in the country's own language: by default the names follow the host's $LANG.
+        language=country_of.default_language,
     )
     named = frozenset(extra)
 

@@ -246,6 +246,8 @@ def _message(
         return text("{current} is low: expected {low} to {high}; {usual}", **values)
     if code == "rise":
         return text("{current} is high: expected {low} to {high}; {usual}", **values)
+    if current > high or current < low:
+        return text("{current}: outside {low} to {high} on the side not watched; {usual}", **values)
     return text("{current} is normal: expected {low} to {high}; {usual}", **values)
 
 

@@ -1,15 +1,16 @@
 """When is a job due? From a line of cron and a named zone to instants in UTC, and nothing else.
 
 Pure: no clock, no store, no manifest. `grammar` and `fields` read the line (the one door to
-croniter), `enumerate` walks local minutes and maps them to UTC by Debian cron's rules for the nights on which
-the clock changes, `advice` finds lines that are valid and yet probably not what was meant.
+croniter), `instants` walks local minutes and maps them to UTC by Debian cron's rules for the
+nights on which the clock changes, `advice` finds lines that are valid and yet probably not what
+was meant.
 """
 
 from mitrarr_runner.schedule.advice import CronWarning, warnings
-from mitrarr_runner.schedule.enumerate import latest_slot, next_slot, slots
 from mitrarr_runner.schedule.fields import CronError
 from mitrarr_runner.schedule.grammar import Cron, parse
 from mitrarr_runner.schedule.identity import fingerprint, jitter
+from mitrarr_runner.schedule.instants import latest_slot, next_slot, slots
 
 __all__ = [
     "Cron",

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from mitrarr_runner.schedule.enumerate import gaps
 from mitrarr_runner.schedule.fields import FIELDS, Field
 from mitrarr_runner.schedule.grammar import Cron, columns_of
+from mitrarr_runner.schedule.instants import gaps
 from mitrarr_runner.text import Text, offset, text
 
 

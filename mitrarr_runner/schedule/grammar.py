@@ -10,7 +10,7 @@ Two rules are Debian cron's (crontab(5)):
 - Where the day of the month and the weekday are both restricted, a day that fits *either* is due.
   A field that starts with `*` is not restricted, so with `*/2` in one of them *both* must fit.
 - A job whose minute or hour field starts with `*` follows elapsed time on nights on which the
-  clock changes; any other is a fixed-time job (see `enumerate`).
+  clock changes; any other is a fixed-time job (see `instants`).
 """
 
 from __future__ import annotations

@@ -105,6 +105,7 @@ CREATE TABLE registry (
 CREATE UNIQUE INDEX registry_identity ON registry (source, person, sha256);
 CREATE INDEX registry_state ON registry (state, id);
 CREATE INDEX registry_sha256 ON registry (sha256);
+CREATE INDEX registry_run ON registry (run);
 CREATE INDEX registry_tcn ON registry (source, tcn);
 
 -- Content-addressed originals; place: store | quarantine. Rows of `registry` refer by sha256.

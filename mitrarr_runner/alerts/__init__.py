@@ -1,0 +1,1 @@
+"""Alerts: facts -> conditions -> judge -> incidents and an outbox of notices -> channels."""

@@ -44,6 +44,9 @@ class TransportError(Exception):
 class NotSentError(TransportError):
     """No connection stood: the server has not seen the request.
 
+    reason: "refused", "dns", "timeout", "unreachable", "reset" (in the handshake), "tls",
+    "ca_file" (missing or not PEM), "busy" (no connection became free), "url", or "content" (text
+    that UTF-8 cannot hold: the one reason that trying again will not mend).
     `tls` is set when a certificate or the TLS handshake was the cause, which waiting will not mend.
     """
 
@@ -137,6 +140,9 @@ class HttpClient:
             raise _not_sent(error) from None
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
             raise NotSentError("url") from None
+        except UnicodeError as error:  # its text would show what could not be encoded
+            content = getattr(error, "encoding", "") == "utf-8"
+            raise NotSentError("content" if content else "url") from None
         except httpx2.RequestError as error:
             raise UnknownOutcomeError(_broken(error)) from None
 

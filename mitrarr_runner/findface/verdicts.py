@@ -56,7 +56,9 @@ def code_of(answer: Response) -> str:
     return _field(error, "code").upper() if error is not None else ""
 
 
-def not_connected(error: NotSentError) -> NotSent:
+def not_connected(error: NotSentError) -> NotSent | Refused:
+    if error.reason == "content":  # a name with half a surrogate pair will not get better
+        return Refused(ParkReason.BAD_REQUEST)
     return NotSent(error.reason, tls=error.tls)
 
 

@@ -19,7 +19,7 @@ from mitrarr_runner.steps import idempotent
 from mitrarr_runner.store.jobs import JobMemory
 from mitrarr_runner.store.pauses import Pause
 from mitrarr_runner.store.requests import Request
-from mitrarr_runner.store.runs import GOOD, Outcome, Run
+from mitrarr_runner.store.runs import GOOD, Cause, Outcome, Run
 from mitrarr_runner.store.slots import SlotRow, SlotState
 from mitrarr_runner.text import Text, text
 
@@ -194,10 +194,10 @@ def _of_job(job: Job, memory: JobMemory, view: StateView, now: datetime) -> Iter
     paused = pause is not None and pause.holds(now)
     yield from _asked(job, view, now)
     if memory.run_now and not paused and job.name not in view.running:
-        slot = now.replace(second=0, microsecond=0)
-        if slot not in view.slots.get(job.name, {}):
+        minute = now.replace(second=0, microsecond=0)
+        if minute not in view.slots.get(job.name, {}):
             reason = text("new, and its schedule says first: now")
-            yield PlannedRun(job.name, slot, slot, Action.RUN, "first_now", reason)
+            yield PlannedRun(job.name, minute, minute, Action.RUN, "first_now", reason)
     due, older = _due(job, memory, view, now)
     if older is not None:
         yield older
@@ -208,10 +208,15 @@ def _of_job(job: Job, memory: JobMemory, view: StateView, now: datetime) -> Iter
     due = [slot for slot in due if slot not in held]
     if due:
         yield from _due_entries(job, due, view, now)
-    elif lost is not None and not paused and not view.draining and idempotent(job):
+    elif lost is not None and not paused and not view.draining and _repeatable(job, lost):
         reason = text("{run} was lost; its steps may be repeated", run=lost.handle)
-        slot = lost.slot
-        yield PlannedRun(job.name, slot, slot or now, Action.RECOVER, "lost", reason, run=lost.id)
+        due_at = lost.slot or now
+        yield PlannedRun(job.name, lost.slot, due_at, Action.RECOVER, "lost", reason, run=lost.id)
+
+
+def _repeatable(job: Job, lost: Run) -> bool:
+    """A lost recovery is not recovered again: what kills each run must not be run at each tick."""
+    return idempotent(job) and lost.cause is not Cause.RECOVERY
 
 
 def _asked(job: Job, view: StateView, now: datetime) -> Iterator[PlannedRun]:

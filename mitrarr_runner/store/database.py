@@ -157,7 +157,7 @@ def _version(database: Database) -> int:
 
 
 def _refuse_other_owner(folder: Path) -> None:
-    """Files that root makes in another user's state lock that user out: refuse before it happens."""
+    """Files that root makes in another user's state lock that user out: refuse beforehand."""
     for candidate in (folder, *folder.parents):
         if candidate.exists():
             owner = candidate.stat().st_uid

@@ -111,6 +111,11 @@ def start(
     )
 
 
+def withdraw(db: Database, run: int) -> None:
+    """Take back a run whose slot turned out to be taken, in the transaction that started it."""
+    db.execute("DELETE FROM runs WHERE id = :run AND state = 'started'", run=run)
+
+
 def note(db: Database, run: int, result: Mapping[str, object]) -> None:
     """Keep what the run has done so far, so that a kill loses no finished step's account.
 

@@ -1,0 +1,1 @@
+"""What carries a plan out: state of one instant, supervisor, worker, judging, and the reports."""

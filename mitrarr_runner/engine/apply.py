@@ -1,0 +1,396 @@
+"""The supervisor: plan, start one worker per due job, wait, judge, leave proof.
+
+Two applies may overlap (a long job must not keep others from their slots), so nothing here relies
+on being alone: slots are claimed by inserting rows, ends are guarded updates, workers per host are
+counted by numbered lock files. The supervisor holds no store open while it forks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import FrameType
+from typing import Protocol
+
+from mitrarr_runner import locks, processes
+from mitrarr_runner.clock import Clock
+from mitrarr_runner.engine import state, worker
+from mitrarr_runner.engine.orders import Lines, Order
+from mitrarr_runner.locks import Held
+from mitrarr_runner.manifest.model import Manifest
+from mitrarr_runner.plan import Action, Plan, PlannedRun, StateView, plan
+from mitrarr_runner.site import Site
+from mitrarr_runner.store import jobs, requests, runs, slots
+from mitrarr_runner.store.database import Database, open_database
+from mitrarr_runner.store.runs import GOOD, Cause, Outcome
+from mitrarr_runner.store.slots import SlotState
+from mitrarr_runner.text import text, to_data
+
+BACKSTOP = 45.0
+"""Seconds over a job's timeout after which the supervisor ends a worker that did not end itself."""
+
+_PLACE_WAIT = 50.0
+"""Seconds to wait for a free place among the host's workers before leaving a slot to the next
+apply: less than a cron minute, so that waiting applies do not pile up."""
+
+_ROWS = {
+    Action.MISSED: SlotState.MISSED,
+    Action.PAUSED: SlotState.PAUSED,
+    Action.SKIP: SlotState.SKIPPED,
+    Action.QUEUED: SlotState.QUEUED,
+    Action.BLOCKED: SlotState.BLOCKED,
+}
+
+
+class Listener(Protocol):
+    """Told what happens, as it happens; prints or does not."""
+
+    def planned(self, plan: Plan, view: StateView) -> None: ...
+
+    def event(self, event: Mapping[str, object]) -> None: ...
+
+
+class Silent:
+    """Nobody is watching: cron."""
+
+    def planned(self, plan: Plan, view: StateView) -> None:
+        return
+
+    def event(self, event: Mapping[str, object]) -> None:
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One planned run's end. run None: no worker had to start, or another apply had the slot."""
+
+    entry: PlannedRun
+    run: int | None
+    outcome: Outcome | None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one apply did. lost: runs of earlier applies that were found dead this time."""
+
+    plan: Plan
+    ended: tuple[Ended, ...]
+    lost: tuple[runs.Run, ...]
+    left: tuple[PlannedRun, ...]
+    interrupted: bool
+    seconds: float
+
+    @property
+    def failed(self) -> bool:
+        bad = [e for e in self.ended if e.outcome not in (None, *GOOD, Outcome.SKIPPED)]
+        return bool(bad) or bool(self.lost) or self._blocked()
+
+    def _blocked(self) -> bool:
+        return any(entry.action is Action.BLOCKED for entry in self.plan.entries)
+
+
+@dataclass(slots=True)
+class _Running:
+    """A worker this supervisor waits for."""
+
+    entry: PlannedRun
+    pid: int
+    pipe: int
+    deadline: float
+    begun: float
+    lines: Lines = field(default_factory=Lines)
+    run: int | None = None
+    outcome: Outcome | None = None
+    seconds: float = 0.0
+
+
+class Supervisor:
+    """Carries out one plan of one manifest."""
+
+    def __init__(
+        self, manifest: Manifest, site: Site, clock: Clock, listener: Listener, actor: str = ""
+    ) -> None:
+        self._manifest = manifest
+        self._site = site
+        self._clock = clock
+        self._listener = listener
+        self._actor = actor
+        self._selector = selectors.DefaultSelector()
+        self._running: dict[int, _Running] = {}
+        self._ended: list[Ended] = []
+        self._interrupts = 0
+        self._path = site.root / manifest.settings.store
+
+    def apply(self, only: str | None = None, reviewed: Plan | None = None) -> Applied:
+        """Plan at this instant and do it; `reviewed` runs exactly the runs of a saved plan."""
+        begun = self._clock.monotonic()
+        now = self._clock.now()
+        self._site.make()
+        with open_database(self._path) as db:
+            view = state.gather(db, self._manifest, self._site, self._clock, now)
+            made = reviewed or plan(self._manifest, view, now, only)
+            with db.transaction():
+                lost = state.record_lost(db, self._manifest.name, list(view.lost.values()), now)
+                self._record(db, made, now)
+        self._listener.planned(made, view)
+        left = self._start_all(made)
+        return Applied(
+            made,
+            tuple(self._ended),
+            tuple(lost),
+            tuple(left),
+            self._interrupts > 0,
+            self._clock.monotonic() - begun,
+        )
+
+    def _record(self, db: Database, made: Plan, now: datetime) -> None:
+        """Remember new schedules, and leave a row for every slot that is not run."""
+        name = self._manifest.name
+        jobs.remember(db, name, made.memories, now)
+        for entry in made.entries:
+            if entry.action not in _ROWS or entry.slot is None:
+                continue
+            found = SlotState.MISSED_RANGE if entry.until else _ROWS[entry.action]
+            slots.put(
+                db,
+                name,
+                entry.job,
+                entry.slot,
+                found,
+                code=entry.code,
+                reason=str(entry.reason),
+                now=now,
+                until=entry.until,
+            )
+            jobs.handled(db, name, entry.job, entry.until or entry.slot)
+
+    # -- starting and waiting
+
+    def _start_all(self, made: Plan) -> list[PlannedRun]:
+        """Start what can start, wait, start what waited; the entries that found no place."""
+        todo = list(made.starting)
+        if not todo:
+            return []
+        processes.become_subreaper()
+        waited = 0.0
+        with self._interruptible():
+            while todo or self._running:
+                todo = self._start_ready(todo)
+                if not self._running and todo:
+                    if waited > _PLACE_WAIT or self._interrupts:
+                        break
+                    waited += 0.2
+                    time.sleep(0.2)
+                self._wait(0.5)
+                if self._interrupts:
+                    todo = []
+        return todo
+
+    def _start_ready(self, todo: list[PlannedRun]) -> list[PlannedRun]:
+        left: list[PlannedRun] = []
+        busy = {running.entry.job for running in self._running.values()}
+        ahead: set[str] = set()
+        for entry in todo:
+            waiting = {other.job for other in todo if other is not entry} | busy
+            if entry.job in busy or entry.job in ahead or set(entry.after) & waiting:
+                left.append(entry)
+                ahead.add(entry.job)
+                continue
+            blocker = self._blocker(entry)
+            if blocker is not None:
+                self._block(entry, blocker)
+                continue
+            place = self._place()
+            if place is None:
+                left.append(entry)
+                ahead.add(entry.job)
+                continue
+            self._start(entry, place)
+            busy.add(entry.job)
+        return left
+
+    def _blocker(self, entry: PlannedRun) -> str | None:
+        """The needed job of this apply that did not end well."""
+        satisfying = (None, *GOOD, Outcome.SKIPPED, Outcome.REPLACED)
+        for ended in self._ended:
+            if ended.entry.job in entry.after and ended.outcome not in satisfying:
+                return ended.entry.job
+        return None
+
+    def _block(self, entry: PlannedRun, by: str) -> None:
+        now = self._clock.now()
+        reason = text("blocked by {need}, whose last run failed", need=by)
+        if entry.slot is not None:
+            with open_database(self._path) as db, db.transaction():
+                name, job = self._manifest.name, entry.job
+                slots.put(
+                    db,
+                    name,
+                    job,
+                    entry.slot,
+                    SlotState.BLOCKED,
+                    code=f"need:{by}",
+                    reason=str(reason),
+                    now=now,
+                )
+                jobs.handled(db, name, job, entry.slot)
+        self._ended.append(Ended(entry, None, Outcome.BLOCKED))
+        self._listener.event({"event": "blocked", "job": entry.job, "by": by})
+
+    def _place(self) -> Held | None:
+        """A free numbered place among the host's workers."""
+        for number in range(1, self._manifest.settings.max_parallel_jobs + 1):
+            held = locks.acquire(self._site.locks / f"worker-{number}.lock")
+            if held is not None:
+                return held
+        return None
+
+    def _start(self, entry: PlannedRun, place: Held) -> None:
+        job = self._manifest.jobs[entry.job]
+        cause = Cause.RECOVERY if entry.action is Action.RECOVER else Cause.SCHEDULE
+        if entry.code in ("asked", "by_hand"):
+            cause = Cause.HAND
+        order = Order(
+            self._manifest,
+            self._site,
+            self._clock,
+            job,
+            entry.slot,
+            cause,
+            entry.missed,
+            self._actor,
+            recovers=entry.run,
+            request=entry.request,
+        )
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        pid = worker.fork(order, writer, place.descriptor)
+        os.close(writer)
+        place.release()
+        os.set_blocking(reader, False)
+        now = time.monotonic()
+        running = _Running(entry, pid, reader, now + job.timeout + BACKSTOP, now)
+        self._running[reader] = running
+        self._selector.register(reader, selectors.EVENT_READ, running)
+
+    def _wait(self, seconds: float) -> None:
+        for key, _ in self._selector.select(seconds):
+            running: _Running = key.data
+            piece = b""
+            with contextlib.suppress(BlockingIOError):
+                piece = os.read(running.pipe, 65536)
+                if not piece:
+                    self._collect(running)
+            for event in running.lines.feed(piece):
+                self._hear(running, event)
+        for running in list(self._running.values()):
+            if time.monotonic() > running.deadline:
+                self._end(running)
+
+    def _hear(self, running: _Running, event: Mapping[str, object]) -> None:
+        if event["event"] == "started":
+            running.run = int(str(event["run"]))
+            running.outcome = None
+        elif event["event"] == "finished":
+            running.outcome = Outcome(str(event["outcome"]))
+            running.seconds = float(str(event["seconds"]))
+        self._listener.event(event)
+
+    def _collect(self, running: _Running) -> None:
+        """The pipe is closed: the worker has ended, well or not."""
+        self._selector.unregister(running.pipe)
+        os.close(running.pipe)
+        del self._running[running.pipe]
+        _, status = os.waitpid(running.pid, 0)
+        if running.run is not None and running.outcome is None:
+            self._died(running, status)
+        self._ended.append(Ended(running.entry, running.run, running.outcome, running.seconds))
+
+    def _died(self, running: _Running, status: int) -> None:
+        """A worker that ended without writing its end: record it, and end what it left behind."""
+        left = [pid for pid in processes.descendants(os.getpid()) if _session(pid) == running.pid]
+        for pid in left:
+            processes.send(pid, signal.SIGKILL)
+        processes.reap()
+        if os.WIFSIGNALED(status):
+            reason = text("the worker was ended by signal {number}", number=os.WTERMSIG(status))
+        else:
+            reason = text("the worker ended with exit code {number}", number=os.WEXITSTATUS(status))
+        with open_database(self._path) as db, db.transaction():
+            run = runs.get(db, running.run or 0)
+            result = dict(run.result) if run else {}
+            runs.finish(
+                db,
+                running.run or 0,
+                Outcome.LOST,
+                code="worker_died",
+                reason=str(reason),
+                seconds=time.monotonic() - running.begun,
+                now=self._clock.now(),
+                result={**result, "reason": to_data(reason)},
+            )
+            run = runs.get(db, running.run or 0)
+        running.outcome = run.outcome if run else Outcome.LOST
+        self._listener.event(
+            {
+                "event": "finished",
+                "job": running.entry.job,
+                "run": running.run,
+                "outcome": (running.outcome or Outcome.LOST).value,
+                "seconds": time.monotonic() - running.begun,
+            }
+        )
+
+    def _end(self, running: _Running) -> None:
+        """The backstop: a worker that outlived its own deadline is ended with all it started."""
+        for pid in [*processes.descendants(running.pid), running.pid]:
+            processes.send(pid, signal.SIGKILL)
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C ends after the current batch, a second one ends the sessions; SIGHUP does nothing:
+        a closed terminal is no reason to stop."""
+
+        def interrupt(_signal: int, _frame: FrameType | None) -> None:
+            self._interrupts += 1
+            for running in self._running.values():
+                processes.send(running.pid, signal.SIGTERM)
+
+        before = {
+            number: signal.signal(number, action)
+            for number, action in (
+                (signal.SIGINT, interrupt),
+                (signal.SIGTERM, interrupt),
+                (signal.SIGHUP, signal.SIG_IGN),
+            )
+        }
+        try:
+            yield
+        finally:
+            for number, action in before.items():
+                signal.signal(number, action)
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return -1
+
+
+def by_hand(manifest: Manifest, job: str, now: datetime) -> Plan:
+    """The plan of `mitrarr run JOB`: one run without a slot."""
+    entry = PlannedRun(job, None, now, Action.RUN, "by_hand", text("asked for by hand"))
+    return Plan(now, manifest.name, manifest.fingerprint, (entry,), ())
+
+
+def ask(db: Database, manifest: str, job: str, actor: str, now: datetime) -> int:
+    """Leave a request for the next apply. Needs a transaction."""
+    return requests.add(db, manifest, job, requests.Asked.RUN, actor=actor, now=now)

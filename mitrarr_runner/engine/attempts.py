@@ -1,0 +1,316 @@
+"""The steps of one run, with the job's one retry policy and its one deadline.
+
+A failed step ends its job; a retry begins again at the step that failed. The job's timeout is the
+total of all attempts and pauses between them. Time is kept by SIGALRM in the worker itself: at the
+deadline the running step is broken off; a grace later the worker ends itself whatever it does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import FrameType
+from typing import Any
+
+from mitrarr_runner import processes
+from mitrarr_runner.engine.capture import Capture
+from mitrarr_runner.engine.orders import Order, Reporter
+from mitrarr_runner.errors import MitrarrError
+from mitrarr_runner.locks import Held
+from mitrarr_runner.logs import EventLog
+from mitrarr_runner.manifest.model import Retry, Step
+from mitrarr_runner.steps import KINDS
+from mitrarr_runner.steps.contract import Context, RunInfo, StepOutcome, StepResult
+from mitrarr_runner.store import runs
+from mitrarr_runner.store.database import Database, open_database
+from mitrarr_runner.store.runs import Outcome
+from mitrarr_runner.text import Catalogue, Text, text, to_data
+
+GRACE = 10.0
+"""Seconds a broken-off step has to clean up before the worker ends without it."""
+
+_PROGRESS_EVERY = 0.2
+
+
+class TimedOut(BaseException):
+    """The deadline. A BaseException, so that no step's `except Exception` swallows it."""
+
+
+class Stopped(BaseException):
+    """Somebody asked the run to end now."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a run ended; result is what the store keeps of its steps."""
+
+    outcome: Outcome
+    code: str
+    reason: str
+    seconds: float
+    result: Mapping[str, object]
+
+
+@dataclass(slots=True)
+class _Account:
+    """What the run has done so far: one entry per step that ended, and the counts of all."""
+
+    steps: list[dict[str, object]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    deferred: str = ""
+    skipped: str = ""
+    stopping: bool = False
+    kind: str = ""
+
+
+def run(
+    order: Order, run_id: int, held: Held, capture: Capture, log: EventLog, reporter: Reporter
+) -> End:
+    """Run every step of the order's job; never raises, every way out is an End."""
+    started = order.clock.monotonic()
+    account = _Account()
+    outcome, code, reason = Outcome.OK, "ok", text("")
+    try:
+        with _deadline(order, run_id), _stoppable(account):
+            outcome, code, reason = _all(order, run_id, held, capture, log, reporter, account)
+    except TimedOut:
+        outcome, code = Outcome.TIMEOUT, "timeout"
+        reason = text("not done after {seconds} seconds", seconds=order.job.timeout)
+    except Stopped:
+        outcome, code, reason = Outcome.STOPPED, "stopped", text("ended by request")
+    seconds = order.clock.monotonic() - started
+    result: dict[str, object] = {"steps": account.steps, "reason": to_data(reason)}
+    return End(outcome, code, str(reason), seconds, result)
+
+
+def _all(
+    order: Order,
+    run_id: int,
+    held: Held,
+    capture: Capture,
+    log: EventLog,
+    reporter: Reporter,
+    account: _Account,
+) -> tuple[Outcome, str, Text]:
+    retry = order.job.retry
+    position = 0
+    for attempt in range(1, max(1, retry.attempts) + 1):
+        context = _context(order, run_id, attempt, held, capture, log, account)
+        position, failed = _from(position, order, context, capture, reporter, account)
+        if failed is None:
+            return _finished(account)
+        if account.stopping:
+            return Outcome.STOPPED, "stopped", text("ended by request")
+        processes.end_descendants(GRACE)
+        if attempt < retry.attempts:
+            pause = wait(retry, attempt)
+            reporter.tell("retry", job=order.job.name, attempt=attempt, seconds=pause)
+            capture.line(f"-- attempt {attempt} failed ({failed.code}); next in {pause:.0f}s")
+            _sleep(pause, account)
+    return Outcome.FAILED, failed.code if failed else "failed", _told(failed)
+
+
+def _told(failed: StepResult | None) -> Text:
+    return failed.message if failed else text("failed")
+
+
+def wait(retry: Retry, attempt: int) -> float:
+    """Seconds before the attempt after `attempt`: exponential, capped."""
+    return float(min(retry.max, retry.backoff * retry.factor ** (attempt - 1)))
+
+
+def _sleep(seconds: float, account: _Account) -> None:
+    deadline = time.monotonic() + seconds
+    while not account.stopping and time.monotonic() < deadline:
+        time.sleep(min(0.2, seconds))
+
+
+def _finished(account: _Account) -> tuple[Outcome, str, Text]:
+    if account.stopping and account.skipped == "stopped":
+        return Outcome.STOPPED, "stopped", text("ended by request")
+    if account.deferred:
+        return Outcome.DEFERRED, account.deferred, text("work is kept for later")
+    if account.skipped:
+        return Outcome.SKIPPED, account.skipped, text("not now")
+    return Outcome.OK, "ok", text("")
+
+
+def _from(
+    position: int,
+    order: Order,
+    context: Context,
+    capture: Capture,
+    reporter: Reporter,
+    account: _Account,
+) -> tuple[int, StepResult | None]:
+    """Run the steps from `position` on; the position and result of the one that failed, if any."""
+    say = Catalogue(order.manifest.settings.language or "en")
+    steps = order.job.steps
+    for index in range(position, len(steps)):
+        if account.stopping:
+            account.skipped = "stopped"
+            return index, None
+        kind = steps[index].kind
+        account.kind = kind
+        reporter.tell("step", job=order.job.name, position=index + 1, steps=len(steps), kind=kind)
+        capture.line(f"-- step {index + 1}/{len(steps)} {kind}")
+        begun = order.clock.monotonic()
+        result = _step(steps[index], context, index, reporter)
+        seconds = order.clock.monotonic() - begun
+        capture.line(f"-- {result.outcome.value}: {say(result.message)}")
+        _note(order, context.run.id, account, index, kind, result, seconds)
+        reporter.tell("step_done", job=order.job.name, **account.steps[-1])
+        if result.outcome is StepOutcome.FAILED:
+            return index, result
+        if result.outcome is StepOutcome.SKIPPED and kind == "command":
+            account.skipped = result.code
+            return index, None
+        if result.outcome is StepOutcome.DEFERRED:
+            account.deferred = account.deferred or result.code
+    return len(steps), None
+
+
+def _step(step: Step, context: Context, index: int, reporter: Reporter) -> StepResult:
+    kind = KINDS[step.kind]
+    shown = 0.0
+
+    def progress(done: int, total: int | None) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown >= _PROGRESS_EVERY or done == total:
+            shown = now
+            reporter.tell(
+                "progress",
+                job=context.run.job.name,
+                position=index + 1,
+                kind=step.kind,
+                done=done,
+                total=total,
+            )
+
+    try:
+        return kind.run(kind.parse(step.options), replace(context, progress=progress))
+    except MitrarrError as error:
+        return StepResult(StepOutcome.FAILED, error.code, error.message)
+    except Exception as error:  # a step's bug is one failed job, told in its log, not a lost one
+        return _bug(error, context)
+
+
+def _bug(error: Exception, context: Context) -> StepResult:
+    import traceback
+
+    from mitrarr_runner import redact
+
+    told = "".join(traceback.format_exception(error))
+    with contextlib.suppress(OSError):
+        os.write(context.output, redact.mask(told).encode("utf-8", "backslashreplace"))
+    name = type(error).__name__
+    return StepResult(StepOutcome.FAILED, "bug", text("a bug: {name}; see the log", name=name))
+
+
+def _note(
+    order: Order,
+    run_id: int,
+    account: _Account,
+    index: int,
+    kind: str,
+    result: StepResult,
+    seconds: float,
+) -> None:
+    for key, value in result.counts.items():
+        account.counts[key] = account.counts.get(key, 0) + value
+    account.steps.append(
+        {
+            "position": index + 1,
+            "kind": kind,
+            "outcome": result.outcome.value,
+            "code": result.code,
+            "message": to_data(result.message),
+            "seconds": round(seconds, 3),
+            "counts": dict(result.counts),
+        }
+    )
+    if index + 1 < len(order.job.steps):  # the last step's account is written with the run's end
+        with _store(order)() as db, db.transaction():
+            runs.note(db, run_id, {"steps": account.steps})
+
+
+def _store(order: Order) -> Callable[[], Database]:
+    path = order.site.root / order.manifest.settings.store
+    return lambda: open_database(path)
+
+
+def _context(
+    order: Order,
+    run_id: int,
+    attempt: int,
+    held: Held,
+    capture: Capture,
+    log: EventLog,
+    account: _Account,
+) -> Context:
+    return Context(
+        manifest=order.manifest,
+        site=order.site,
+        clock=order.clock,
+        run=RunInfo(run_id, order.job, order.slot, order.missed, attempt, order.actor),
+        log=log,
+        progress=lambda done, total: None,
+        stopping=lambda: account.stopping,
+        open_store=_store(order),
+        lock=held.descriptor,
+        output=capture.descriptor,
+        counts=account.counts,
+    )
+
+
+@contextmanager
+def _stoppable(account: _Account) -> Iterator[None]:
+    """SIGTERM ends the run after the current batch; a command, or a second SIGTERM, at once."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        if account.stopping or account.kind == "command":
+            raise Stopped
+        account.stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+@contextmanager
+def _deadline(order: Order, run_id: int) -> Iterator[None]:
+    def late(_signal: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGALRM, lambda *_: _give_up(order, run_id))
+        signal.setitimer(signal.ITIMER_REAL, 2 * GRACE)
+        raise TimedOut
+
+    signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, max(0.001, order.job.timeout))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _give_up(order: Order, run_id: int) -> Any:
+    """The step did not let go of its own accord: write the end, end the tree, leave."""
+    with contextlib.suppress(Exception), _store(order)() as db, db.transaction():
+        runs.finish(
+            db,
+            run_id,
+            Outcome.TIMEOUT,
+            code="timeout",
+            reason="the step did not end by itself",
+            seconds=None,
+            now=order.clock.now(),
+        )
+    processes.end_descendants(1.0)
+    os._exit(1)

@@ -1,0 +1,58 @@
+"""What passes between supervisor and worker: the order to run one slot, and events on the way back.
+
+Events are JSON lines on a pipe; the store is the record, the pipe only tells a waiting person.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from mitrarr_runner.clock import Clock
+from mitrarr_runner.manifest.model import Job, Manifest
+from mitrarr_runner.site import Site
+from mitrarr_runner.store.runs import Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One run to be made. recovers: the lost run this one repeats; request: the row that asked."""
+
+    manifest: Manifest
+    site: Site
+    clock: Clock
+    job: Job
+    slot: datetime | None
+    cause: Cause
+    missed: int
+    actor: str
+    recovers: int | None = None
+    request: int | None = None
+
+
+class Reporter:
+    """The worker's end of the pipe. A supervisor that is gone is no reason to stop working."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def tell(self, event: str, **fields: object) -> None:
+        line = json.dumps({"event": event, **fields}) + "\n"
+        try:
+            os.write(self._descriptor, line.encode())
+        except OSError:
+            return
+
+
+class Lines:
+    """The supervisor's end: whole lines out of whatever pieces the pipe gives."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, piece: bytes) -> list[Mapping[str, object]]:
+        *whole, self._rest = (self._rest + piece).split(b"\n")
+        return [json.loads(line) for line in whole if line]

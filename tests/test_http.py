@@ -183,12 +183,28 @@ def test_waiting_for_a_free_connection_in_vain_is_not_sent(
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://127.0.0.1", "http://host:port", "127.0.0.1:8000", "http://", "http://a..b", ""]
+    ("url", "reason"),
+    [
+        ("ftp://127.0.0.1", "url"),
+        ("http://host:port", "url"),
+        ("127.0.0.1:8000", "url"),
+        ("", "url"),
+        ("http://a..b", "url"),
+        ("http://", "dns"),
+    ],
 )
-def test_an_address_that_is_none_is_not_sent(url: str) -> None:
+def test_an_address_that_is_none_is_not_sent(url: str, reason: str) -> None:
     with HttpClient(url) as http, pytest.raises(NotSentError) as caught:
         http.request("GET", "/")
-    assert caught.value.reason == "url"
+    assert caught.value.reason == reason
+
+
+def test_text_that_cannot_be_encoded_is_not_sent_and_not_shown() -> None:
+    with client(unused_port()) as http, pytest.raises(NotSentError) as caught:
+        http.request("POST", "/", json={"name": f"{SECRET}\ud800"})
+    assert caught.value.reason == "content"
+    assert caught.value.__suppress_context__
+    assert SECRET not in repr(caught.value)
 
 
 @pytest.mark.parametrize("path", ["cards/", "//evil.example/", "http://evil.example/"])

@@ -45,6 +45,11 @@ def text(template: str, /, **values: object) -> Text:
     return Text(template, values)
 
 
+def mark(template: str, /) -> str:
+    """Mark an English text that is translated later as it is: help texts of the command line."""
+    return template
+
+
 def plural(one: str, many: str, count: int, /, **values: object) -> Text:
     """Like `text`, for a sentence that changes with `count` (which fills the hole `{count}`)."""
     return Text(one, {"count": count, **values}, many, count)

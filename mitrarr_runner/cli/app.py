@@ -1,0 +1,65 @@
+"""Which verbs are there? One table, in the order people see; texts in the reader's language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from mitrarr_runner.cli import look, nist, operate, records, sites, watch, work
+from mitrarr_runner.cli.verb import Verb
+from mitrarr_runner.text import Catalogue, mark
+
+VERBS: tuple[Verb, ...] = (
+    *work.VERBS,
+    *look.VERBS,
+    *operate.VERBS,
+    *records.VERBS,
+    *watch.VERBS,
+    *nist.VERBS,
+    *sites.VERBS,
+)
+
+GROUPS = {
+    "registry": mark("Files that were registered or refused, by handle."),
+    "deliveries": mark("People on their way to a destination, by handle."),
+    "nist": mark("Look into one ANSI/NIST file."),
+}
+
+_HELP = mark(
+    "Manifests say what must happen; plan shows what would happen and why; apply, called by"
+    " system cron, does exactly that once, and leaves proof."
+)
+
+
+def build(say: Catalogue) -> Any:
+    """The whole command, ready to be called with argv."""
+    app = _typer(say(_HELP))
+    groups = {name: _typer(say(words)) for name, words in GROUPS.items()}
+    for name, group in groups.items():
+        app.add_typer(group, name=name)
+    for verb in VERBS:
+        home = groups[verb.group] if verb.group else app
+        home.command(verb.name, help=say(verb.help))(verb.function)
+    command = typer.main.get_command(app)
+    _translate(command, say)
+    return command
+
+
+def _typer(words: str) -> typer.Typer:
+    return typer.Typer(
+        help=words,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        no_args_is_help=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    )
+
+
+def _translate(command: Any, say: Catalogue) -> None:
+    for parameter in command.params:
+        if getattr(parameter, "help", None):
+            parameter.help = say(parameter.help)
+    for below in getattr(command, "commands", {}).values():
+        _translate(below, say)

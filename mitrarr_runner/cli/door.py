@@ -1,0 +1,119 @@
+"""The one way in and the one handler: argv to exit code, whatever happens in between.
+
+Errors people can act on are printed as "error: what happened" and "  -> what to do next" on
+standard error. A bug leaves a redacted report file and exit code 70. Nobody sees a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from mitrarr_runner import redact
+from mitrarr_runner.cli.session import Session, standard
+from mitrarr_runner.clock import SystemClock
+from mitrarr_runner.errors import MitrarrError
+from mitrarr_runner.text import Catalogue, Text, language_of, text
+
+BUG = 70
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+def run(argv: list[str]) -> int:
+    """Run one call of the command line; argv[0] is the program's name."""
+    words, language = _language(argv[1:])
+    session = standard(Catalogue(language), SystemClock())
+    os.umask(0o077)
+    try:
+        code = _called(_program(argv[0]), words, session)
+        sys.stdout.flush()
+        return code
+    except MitrarrError as error:
+        return _told(error, session)
+    except KeyboardInterrupt:
+        session.warn(text("interrupted"))
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (`mitrarr history | head`); keep the interpreter's own flush quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return BROKEN_PIPE
+    except Exception as error:  # the last net: a bug, told without a traceback
+        return _bug(error, session)
+
+
+def _language(words: list[str]) -> tuple[list[str], str]:
+    """--lang may stand anywhere; help texts need it before anything is parsed."""
+    kept: list[str] = []
+    language = language_of(os.environ)
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            return [*kept, word, *rest], language
+        if word == "--lang":
+            language = language_of({"LANG": next(rest, "en")})
+        elif word.startswith("--lang="):
+            language = language_of({"LANG": word.removeprefix("--lang=")})
+        else:
+            kept.append(word)
+    return kept, language
+
+
+def _program(path: str) -> str:
+    name = Path(path).name
+    return "python -m infra.cli.main" if name == "main.py" else name
+
+
+def _called(program: str, words: list[str], session: Session) -> int:
+    import typer
+
+    from mitrarr_runner.cli import app
+
+    try:
+        code = app.build(session.say).main(
+            args=words or ["--help"], prog_name=program, standalone_mode=False, obj=session
+        )
+    except typer.Exit as leaving:
+        return leaving.exit_code
+    except typer.Abort:
+        return INTERRUPTED
+    except Exception as error:
+        return _usage(error, program, session)
+    return int(code or 0)
+
+
+def _usage(error: Exception, program: str, session: Session) -> int:
+    """Typer's own complaints (unknown verb, missing option) go through our handler too."""
+    from typer.exceptions import TyperException
+
+    if not isinstance(error, TyperException):
+        raise error
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else program
+    session.warn(text("error: {message}", message=error.format_message()))
+    session.warn(text("  -> see: {command} --help", command=path))
+    return 2
+
+
+def _told(error: MitrarrError, session: Session) -> int:
+    session.warn(text("error: {message}", message=error.message))
+    if error.hint is not None:
+        session.warn(text("  -> {hint}", hint=error.hint))
+    return error.exit_code
+
+
+def _bug(error: Exception, session: Session) -> int:
+    """Write what a maintainer needs, without values: they may be somebody's data."""
+    told = "".join(traceback.format_exception(error))
+    frames = [line for line in told.splitlines() if line.startswith("  File ")]
+    report = "\n".join([*frames, type(error).__name__, redact.safe(str(error)), ""])
+    descriptor, name = tempfile.mkstemp(prefix="mitrarr-bug-", suffix=".txt")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(report)
+    message: Text = text("a bug in mitrarr ({name}); nothing was lost", name=type(error).__name__)
+    session.warn(text("error: {message}", message=message))
+    session.warn(text("  -> send this file, it holds no personal data: {path}", path=name))
+    return BUG

@@ -7,14 +7,13 @@ masked here, because a condition's detail goes into notices as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner.alerts.model import Condition, Reading
-from mitrarr_runner.clock import from_epoch
 from mitrarr_runner.manifest.model import Manifest, RuleWhen
 from mitrarr_runner.redact import safe
 from mitrarr_runner.store.facts import NotRun, Pile, Streak
@@ -61,9 +60,7 @@ def job_lost(scene: Scene) -> Iterator[Condition]:
     return _streaks(scene, RuleWhen.JOB_LOST, scene.facts.lost)
 
 
-def _streaks(
-    scene: Scene, when: RuleWhen, streaks: Mapping[str, Streak]
-) -> Iterator[Condition]:
+def _streaks(scene: Scene, when: RuleWhen, streaks: Mapping[str, Streak]) -> Iterator[Condition]:
     for job in scene.manifest.jobs:
         streak = streaks.get(job)
         if job in scene.facts.paused_jobs:
@@ -72,9 +69,7 @@ def _streaks(
             yield _good(when, job, (job,))
         else:
             detail = {"times": streak.times, "run": streak.handle, "code": streak.code}
-            yield Condition(
-                when, job, Reading.BAD, streak.since, streak.times, detail, jobs=(job,)
-            )
+            yield Condition(when, job, Reading.BAD, streak.since, streak.times, detail, jobs=(job,))
 
 
 def job_blocked(scene: Scene) -> Iterator[Condition]:
@@ -111,9 +106,7 @@ def job_paused(scene: Scene) -> Iterator[Condition]:
         yield _paused(when, f"destination:{name}", pause, jobs)
 
 
-def _paused(
-    when: RuleWhen, subject: str, pause: Pause | None, jobs: tuple[str, ...]
-) -> Condition:
+def _paused(when: RuleWhen, subject: str, pause: Pause | None, jobs: tuple[str, ...]) -> Condition:
     if pause is None:
         return _good(when, subject, jobs)
     detail = {"actor": safe(pause.actor, 64), "reason": safe(pause.reason, 120)}
@@ -144,9 +137,7 @@ def destination_down(scene: Scene) -> Iterator[Condition]:
         if name in scene.facts.paused_destinations:
             yield _unknown(RuleWhen.DESTINATION_DOWN, name, jobs)
         else:
-            yield _judged(
-                scene, RuleWhen.DESTINATION_DOWN, "destination", name, jobs, bad="down"
-            )
+            yield _judged(scene, RuleWhen.DESTINATION_DOWN, "destination", name, jobs, bad="down")
 
 
 def manifest_broken(scene: Scene) -> Iterator[Condition]:

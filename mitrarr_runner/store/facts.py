@@ -54,7 +54,7 @@ class Pile:
 
 
 def failing(db: Database, manifest: str, job: str) -> Streak | None:
-    """Failed and timed-out runs after the last good one; lost and skipped runs count for neither."""
+    """Failed and timed-out runs after the last good one; lost and skipped ones do not count."""
     row = db.row(
         "SELECT COUNT(*) AS times, MIN(finished_at) AS since, MAX(id) AS run FROM runs"
         " WHERE manifest = :manifest AND job = :job AND outcome IN ('failed', 'timeout')"
@@ -90,8 +90,7 @@ def _streak(db: Database, row: Mapping[str, int] | sqlite3.Row | None) -> Streak
 def not_run(db: Database, manifest: str, job: str) -> NotRun | None:
     """The newest slot where it was missed or blocked and no run has started since."""
     row = db.row(
-        "SELECT * FROM slots WHERE manifest = :manifest AND job = :job"
-        " ORDER BY slot DESC LIMIT 1",
+        "SELECT * FROM slots WHERE manifest = :manifest AND job = :job ORDER BY slot DESC LIMIT 1",
         manifest=manifest,
         job=job,
     )
@@ -143,7 +142,9 @@ def quarantined(db: Database) -> Mapping[str, Pile]:
         " FROM registry WHERE state = 'quarantined' GROUP BY source) AS pile"
         " JOIN registry ON registry.id = pile.newest",
     )
-    return {row["name"]: Pile(row["count"], from_epoch(row["since"]), row["newest"]) for row in rows}
+    return {
+        row["name"]: Pile(row["count"], from_epoch(row["since"]), row["newest"]) for row in rows
+    }
 
 
 def parked(db: Database) -> Mapping[str, Pile]:

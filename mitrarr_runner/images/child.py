@@ -56,6 +56,7 @@ def _limit(message: Text, code: str) -> ImageError:
 def _child(task: Callable[[], bytes], writer: int, memory: int, seconds: int) -> None:
     """Never returns."""
     try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders talk; cron would mail it
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
         _limit_to(resource.RLIMIT_AS, _address_space() + memory)

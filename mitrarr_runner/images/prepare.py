@@ -118,7 +118,8 @@ def _load_pillow() -> None:
     """Import in the parent: every child would pay 50 ms for it otherwise."""
     from PIL import Image, Jpeg2KImagePlugin, JpegImagePlugin, PngImagePlugin
 
-    del Image, Jpeg2KImagePlugin, JpegImagePlugin, PngImagePlugin
+    Image.preinit()
+    del Jpeg2KImagePlugin, JpegImagePlugin, PngImagePlugin
 
 
 def _convert(task: partial[Image], limits: _Limits, reason: str) -> Prepared:

@@ -11,14 +11,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
 
 FS, GS, RS, US = b"\x1c", b"\x1d", b"\x1e", b"\x1f"
 DATA = 999
+_FS = re.compile(FS)
 FAULTS_KEPT = 50  # per record: a damaged megabyte must not become a million findings
 
-_FIELD = re.compile(rb"(\d{1,2})\.(?:0*999(:)|(\d{1,5}):([^\x1c\x1d]*)(\x1d?))")
-_TO_SEPARATOR = re.compile(rb"[^\x1d]*\x1d?")
+# Whatever stands between two GS, with its tag where it begins with one.
+_STRETCH = re.compile(rb"(?:(\d{1,2}\.\d{1,5}):)?([^\x1d]*)\x1d?")
 
 
 class FaultKind(StrEnum):
@@ -51,38 +53,55 @@ NO_FIELDS = Fields(MappingProxyType({}))
 
 
 def parse(record: memoryview, record_type: int) -> Fields:
-    """Split one tagged record, `record` being all its bytes from `T.001:` to FS."""
+    """Split one tagged record, `record` being all its bytes from `T.001:` to FS.
+
+    A GS ends every text, so the first `GS T.999:` is the image, whatever the texts before it say.
+    """
     end = len(record) - 1
-    text = record[:end]
+    image_tag, numbers = _grammar(record_type)
+    image = image_tag.search(record, 0, end)
+    stop = image.start() if image else end
     values: dict[int, memoryview] = {}
     faults: list[Fault] = []
-    at, wanted, field_at = 0, b"%d" % record_type, _FIELD.match
-    while at < end:
-        match = field_at(text, at)
-        if match is None:
-            faults.append(Fault(FaultKind.MALFORMED, at))
-            at = _next(text, at)
-            continue
-        owner, is_data, digits, _, _ = match.groups()
-        number = DATA if is_data else int(digits)
-        start, stop = (match.end(), end) if is_data else match.span(4)
-        if owner != wanted and int(owner) != record_type:
-            faults.append(Fault(FaultKind.FOREIGN, at, number))
-            at = _next(text, at)
-            continue
-        if stop < end and not is_data and not match[5]:
-            faults.append(Fault(FaultKind.SEPARATOR, stop, number))
-            after = _next(text, at)
-            stop = after - 1 if record[after - 1] == GS[0] else after
+    for stretch in _STRETCH.finditer(record, 0, stop):
+        number = numbers.get(stretch[1]) or _number(stretch[1], record_type)
+        if number:
+            start, after = stretch.span(2)
+            view = record[start:after]
+            if values.setdefault(number, view) is view:
+                continue
+            kind = FaultKind.DUPLICATE
         else:
-            after = end if is_data else match.end()
-        if values.setdefault(number, view := record[start:stop]) is not view:
-            faults.append(Fault(FaultKind.DUPLICATE, at, number))
-        at = after
-    return Fields(MappingProxyType(values), tuple(faults[:FAULTS_KEPT]))
+            kind = FaultKind.FOREIGN if stretch[1] else FaultKind.MALFORMED
+        if stretch.start() < stop:  # the last match is the empty one at the end
+            faults.append(Fault(kind, stretch.start(), number or 0))
+        if len(faults) >= FAULTS_KEPT:
+            break
+    if image:
+        values.setdefault(DATA, record[image.end() : end])
+    if _FS.search(record, 0, stop):
+        faults += _separators(values)
+    return Fields(MappingProxyType(values), tuple(faults))
 
 
-def _next(text: memoryview, at: int) -> int:
-    """The place after the next GS, or the end."""
-    match = _TO_SEPARATOR.match(text, at)
-    return match.end() if match else len(text)
+@cache
+def _grammar(record_type: int) -> tuple[re.Pattern[bytes], Mapping[bytes | None, int]]:
+    """The tag before the image, and the usual spelling of every other tag with its number."""
+    image = re.compile(rb"\x1d0?%d\.0{0,2}999:" % record_type)
+    return image, {b"%d.%03d" % (record_type, number): number for number in range(1, DATA)}
+
+
+def _number(tag: bytes | None, record_type: int) -> int | None:
+    """The field number of an unusual spelling (`1.01`); None for another record type's tag."""
+    if tag is None:
+        return None
+    owner, digits = tag.split(b".")
+    return int(digits) if int(owner) == record_type else None
+
+
+def _separators(values: Mapping[int, memoryview]) -> list[Fault]:
+    """The texts that hold an FS: LEN probably counts too much."""
+    texts = [number for number in values if number != DATA]
+    return [
+        Fault(FaultKind.SEPARATOR, 0, number) for number in texts if _FS.search(values[number])
+    ][:FAULTS_KEPT]

@@ -23,6 +23,7 @@ _HEAD = re.compile(rb"(\d{1,2})\.0{0,3}1:(\d*)")
 _IDC = re.compile(rb"\x1d\d{1,2}\.0{0,3}2:(\d{1,3})[\x1c\x1d]")
 _CUT_HEAD = re.compile(rb"\d{1,2}(?:\.(?:0{0,3}(?:1(?::\d{0,10})?)?)?)?")
 _BLANKS = re.compile(rb"[\r\n\x00 ]+")
+_CNT = re.compile(rb"\x1d0?1\.0{0,2}3:([^\x1c\x1d]*)")
 _ITEM = re.compile(rb"(\d{1,3})\x1f(\d{1,5})")
 _FS = 0x1C
 
@@ -162,10 +163,10 @@ def _tagged(view: memoryview, offset: int, position: int) -> Record:
 
 def _content(first: Record) -> tuple[tuple[int, int], ...] | None:
     """CNT (1.003) after its first subfield, as (type, IDC); None where it cannot be read."""
-    value = first.field(3)
+    value = _CNT.search(first.source)  # ahead of the other fields, which nobody asked for yet
     if value is None:
         return None
-    items = [_ITEM.fullmatch(item) for item in bytes(value).split(b"\x1e")]
+    items = [_ITEM.fullmatch(item) for item in value[1].split(b"\x1e")]
     pairs = tuple((int(item[1]), int(item[2])) for item in items if item is not None)
     return pairs[1:] if len(pairs) == len(items) and pairs[0][0] == 1 else None
 

@@ -8,7 +8,6 @@ the answer (`forget`), so that no apply can write an answer that is already wron
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -144,7 +143,7 @@ def _watched(manifest: Manifest) -> list[Path]:
 
 
 def _stamp(path: Path) -> list[object]:
-    found = os.stat(path)
+    found = path.stat()
     return [str(path), found.st_size, found.st_mtime_ns, found.st_ino]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
-from pathlib import Path
 
 from mitrarr_runner.manifest.model import Manifest
 
@@ -49,7 +48,7 @@ def _plain(value: object) -> object:
         return value.value
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
-    return str(value) if isinstance(value, Path) else str(value)
+    return str(value)
 
 
 def _compare(path: str, old: object, new: object) -> Iterator[Change]:

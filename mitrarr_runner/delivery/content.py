@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from mitrarr_runner.delivery import reasons
 from mitrarr_runner.delivery.exchange import Photo
-from mitrarr_runner.delivery.token import card_name
+from mitrarr_runner.delivery.token import card_comment, card_name
 from mitrarr_runner.errors import FailedError
 from mitrarr_runner.manifest.model import Card
 from mitrarr_runner.store import deliveries
@@ -25,6 +25,7 @@ PhotoSource = Callable[[int], Photo]
 @dataclass(frozen=True, slots=True)
 class Content:
     name: str = field(repr=False)
+    comment: str = field(repr=False)
     photo: Photo = field(repr=False)
 
 
@@ -42,7 +43,8 @@ def content_of(db: Database, delivery: Delivery, card: Card, photo: PhotoSource)
     if person is None:
         return Unfit(reasons.NO_RECORD)
     name = card_name(card.name, person.source, person.id, delivery.token)
+    comment = card_comment(card.comment, person.source, person.id)
     try:
-        return Content(name, photo(delivery.registry))
+        return Content(name, comment, photo(delivery.registry))
     except FailedError as error:
         return Unfit(reasons.of_photo(error), error.code)

@@ -59,6 +59,7 @@ class Order:
     begun: Moment
     token: str
     name: str = field(default="", repr=False)
+    comment: str = field(default="", repr=False)
     lists: tuple[int, ...] = ()
     card: int = 0
     photo: Photo | None = field(default=None, repr=False)
@@ -87,7 +88,8 @@ def exchange(client: Destination, order: Order) -> Event:
 def _make(client: Destination, order: Order) -> str:
     if order.task is Task.CREATE_CARD:
         meta: Mapping[str, object] = {META_KEY: order.token}
-        return str(client.create_card(order.name, list(order.lists), meta).id)
+        made = client.create_card(order.name, list(order.lists), meta, order.comment)
+        return str(made.id)
     assert order.photo is not None  # noqa: S101 - the sender prepares it before it begins
     content_type = order.photo.content_type
     name = file_name(order.token, content_type)

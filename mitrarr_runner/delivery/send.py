@@ -209,7 +209,7 @@ class _Sender:
             return None
         if create.part is Part.FACE:
             return replace(flight, order=replace(flight.order, photo=content.photo))
-        order = replace(flight.order, name=content.name)
+        order = replace(flight.order, name=content.name, comment=content.comment)
         return replace(flight, order=order, photo=content.photo)
 
     def _order(self, delivery: Delivery, create: Create, at: Moment) -> Order:

@@ -18,6 +18,8 @@ from mitrarr_runner.templates import render
 LONGEST_NAME = 256
 """Characters of a card's name (FINDFACE section 1)."""
 
+LONGEST_COMMENT = 2048
+
 META_KEY = "mitrarr"
 
 _CHARACTERS = 20
@@ -42,11 +44,22 @@ def card_name(template: str, source: str, person: str, token_text: str) -> str:
     another person; control characters and runs of spaces become one space. Raises UsageError
     (code "template") where the template cannot be filled in.
     """
-    shown = render(template, {"source": source, "id": person})
-    shown = _OPENING.sub("(m:", shown.encode("utf-8", "replace").decode("utf-8"))
-    shown = _UNPRINTABLE.sub(" ", shown).strip()
+    shown = _cleaned(template, source, person)
     room = LONGEST_NAME - len(token_text) - 1
     return f"{shown[:room].rstrip()} {token_text}".lstrip()
+
+
+def card_comment(template: str | None, source: str, person: str) -> str:
+    """The comment a card gets, "" where the manifest has none; cleaned and cut like the name."""
+    if template is None:
+        return ""
+    return _cleaned(template, source, person)[:LONGEST_COMMENT]
+
+
+def _cleaned(template: str, source: str, person: str) -> str:
+    shown = render(template, {"source": source, "id": person})
+    shown = _OPENING.sub("(m:", shown.encode("utf-8", "replace").decode("utf-8"))
+    return _UNPRINTABLE.sub(" ", shown).strip()
 
 
 def file_name(token_text: str, content_type: str) -> str:

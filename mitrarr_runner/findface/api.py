@@ -175,7 +175,7 @@ class Destination(Protocol):
         ...
 
     def create_card(
-        self, name: str, watch_lists: list[int], meta: Mapping[str, object]
+        self, name: str, watch_lists: list[int], meta: Mapping[str, object], comment: str = ""
     ) -> RemoteCard:
         """A new person; twice makes two."""
         ...

@@ -117,9 +117,11 @@ class FindFaceMulti:
     # Making: not idempotent on the server.
 
     def create_card(
-        self, name: str, watch_lists: list[int], meta: Mapping[str, object]
+        self, name: str, watch_lists: list[int], meta: Mapping[str, object], comment: str = ""
     ) -> RemoteCard:
         body = {"name": name, self._names.card_lists: watch_lists, "meta": dict(meta)}
+        if comment:
+            body["comment"] = comment
         answer = self._post(self._names.cards, json=body)
         return self._made(answer, lambda made: parse.card(made, self._names))
 

@@ -1,8 +1,8 @@
-"""Which files of people were taken in, which were refused, and what is known of the spool?
+"""Which files of people were taken in, and which were refused?
 
-Tables `registry` (one row per person and revision, and one per refused file), `blobs` (where the
-bytes lie) and `spool` (what was seen of files that are still in a spool folder). This is the only
-module that reads or writes ids of people; everybody else carries `id` or `handle`.
+Tables `registry` (one row per person and revision, and one per refused file) and `blobs` (where the
+bytes lie). This is the only module that writes ids of people; everybody else carries `id` or
+`handle`. What is known of files still in a spool is in `sightings`.
 
 Functions that write expect an open transaction, unless they say otherwise.
 """
@@ -10,14 +10,14 @@ Functions that write expect an open transaction, unless they say otherwise.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from mitrarr_runner.clock import epoch, from_epoch
 from mitrarr_runner.store.database import Database, Row
-from mitrarr_runner.text import Text
+from mitrarr_runner.text import Text, from_data, to_data
 
 FINDINGS_KEPT = 20  # of one file; a damaged megabyte must not become a megabyte of JSON
 
@@ -36,14 +36,6 @@ class Place(StrEnum):
 
     STORE = "store"
     QUARANTINE = "quarantine"
-
-
-class Seen(StrEnum):
-    """What a spool file was at the last look. done: its registration is durable."""
-
-    ARRIVING = "arriving"
-    TRUNCATED = "truncated"
-    DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,25 +91,6 @@ class Record:
     changed_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class SeenFile:
-    """A spool file as it was at the last look: known by inode, not by its name (which may be a CPF).
-
-    first_seen: when its inode was first seen. at: since when it has been as it is here.
-    """
-
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    state: Seen
-    first_seen: int
-    at: int
-
-
-# --- registry -----------------------------------------------------------------------------------
-
-
 def add(db: Database, entry: Entry, now: datetime) -> Record:
     """Insert a row under the next handle of its letter: the first refused file of a site is Q1."""
     letter = "Q" if entry.state is State.QUARANTINED else "R"
@@ -133,7 +106,7 @@ def add(db: Database, entry: Entry, now: datetime) -> Record:
 
 
 def settle(db: Database, quarantined: Record, entry: Entry, now: datetime) -> Record:
-    """A refused file was judged anew: its row says so and keeps its handle.
+    """A refused or superseded file was judged anew: its row says so and keeps its handle.
 
     Guarded by the old state: raises LookupError where somebody else was faster.
     """
@@ -141,7 +114,7 @@ def settle(db: Database, quarantined: Record, entry: Entry, now: datetime) -> Re
         "UPDATE registry SET source = :source, person = :person, tcn = :tcn, sha256 = :sha256,"
         " bytes = :bytes, revision = :revision, state = :state, code = :code,"
         " findings = :findings, run = :run, actor = :actor, changed_at = :at"
-        " WHERE id = :id AND state = 'quarantined'",
+        " WHERE id = :id AND state IN ('quarantined', 'superseded')",
         **_columns(entry),
         id=quarantined.id,
         at=epoch(now),
@@ -257,9 +230,6 @@ def by_person(db: Database, source: str, person: str) -> list[Record]:
     return [_record(row) for row in rows]
 
 
-# --- blobs --------------------------------------------------------------------------------------
-
-
 def place_of(db: Database, sha256: str) -> Place | None:
     """Where the bytes lie durably; None where they were never recorded."""
     row = db.row("SELECT place FROM blobs WHERE sha256 = :sha256", sha256=sha256)
@@ -281,50 +251,6 @@ def put_blob(db: Database, sha256: str, size: int, place: Place, now: datetime) 
         at=epoch(now),
     )
     return place_of(db, sha256) or place
-
-
-# --- spool --------------------------------------------------------------------------------------
-
-
-def seen_files(db: Database, source: str) -> Mapping[int, SeenFile]:
-    """What was seen of a source's spool, by inode."""
-    rows = db.rows("SELECT * FROM spool WHERE source = :source", source=source)
-    return {int(row["inode"]): _seen(row) for row in rows}
-
-
-def note_files(db: Database, source: str, files: Iterable[SeenFile]) -> None:
-    """Remember spool files as they are now, in place of what was known of their inodes."""
-    db.many(
-        "INSERT INTO spool (source, inode, size, mtime_ns, ctime_ns, state, first_seen, at)"
-        " VALUES (:source, :inode, :size, :mtime_ns, :ctime_ns, :state, :first_seen, :at)"
-        " ON CONFLICT (source, inode) DO UPDATE SET size = excluded.size,"
-        " mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, state = excluded.state,"
-        " first_seen = excluded.first_seen, at = excluded.at",
-        [
-            {
-                "source": source,
-                "inode": file.inode,
-                "size": file.size,
-                "mtime_ns": file.mtime_ns,
-                "ctime_ns": file.ctime_ns,
-                "state": file.state,
-                "first_seen": file.first_seen,
-                "at": file.at,
-            }
-            for file in files
-        ],
-    )
-
-
-def forget_files(db: Database, source: str, inodes: Sequence[int]) -> None:
-    """They are no longer in the spool; a new file that gets such an inode is a new file."""
-    db.many(
-        "DELETE FROM spool WHERE source = :source AND inode = :inode",
-        [{"source": source, "inode": inode} for inode in inodes],
-    )
-
-
-# --- rows and values ----------------------------------------------------------------------------
 
 
 def _next_number(db: Database, letter: str) -> int:
@@ -388,18 +314,6 @@ def _record(row: Row) -> Record:
     )
 
 
-def _seen(row: Row) -> SeenFile:
-    return SeenFile(
-        inode=int(row["inode"]),
-        size=int(row["size"]),
-        mtime_ns=int(row["mtime_ns"]),
-        ctime_ns=int(row["ctime_ns"]),
-        state=Seen(row["state"]),
-        first_seen=int(row["first_seen"]),
-        at=int(row["at"]),
-    )
-
-
 def _findings_json(findings: Sequence[Noted]) -> str:
     kept = sorted(findings, key=lambda item: item.severity != "error")[:FINDINGS_KEPT]
     return json.dumps(
@@ -407,10 +321,7 @@ def _findings_json(findings: Sequence[Noted]) -> str:
             {
                 "code": item.code,
                 "severity": item.severity,
-                "message": item.message.template,
-                "values": dict(item.message.values),
-                "plural": item.message.plural,
-                "count": item.message.count,
+                "message": to_data(item.message),
                 "offset": item.offset,
                 "record": item.record,
                 "field": item.field,
@@ -418,19 +329,10 @@ def _findings_json(findings: Sequence[Noted]) -> str:
             for item in kept
         ],
         ensure_ascii=False,
-        default=str,
     )
 
 
 def _findings(stored: str) -> tuple[Noted, ...]:
     return tuple(
-        Noted(
-            code=item["code"],
-            severity=item["severity"],
-            message=Text(item["message"], item["values"], item["plural"], item["count"]),
-            offset=item["offset"],
-            record=item["record"],
-            field=item["field"],
-        )
-        for item in json.loads(stored)
+        Noted(**{**item, "message": from_data(item["message"])}) for item in json.loads(stored)
     )

@@ -1,1 +1,1 @@
-"""Manifests: files in git -> Documents -> Problems -> Manifest (read, check, build, model, cache)."""
+"""Manifests: files in git -> Documents -> Problems -> Manifest (read, check, build, compiled)."""

@@ -14,9 +14,15 @@ from datetime import datetime
 from mitrarr_runner.clock import epoch, from_epoch
 from mitrarr_runner.errors import StateError
 from mitrarr_runner.store.database import Database
+from mitrarr_runner.text import text
 
 UNREADABLE: tuple[type[Exception], ...] = (StateError, sqlite3.Error)
 """What opening, reading or writing a store raises when the store is in trouble."""
+
+
+def missing(name: str) -> StateError:
+    """A store that should be there and is not, as an error; one of UNREADABLE."""
+    return StateError(text("there is no store {name}", name=name), code="store_missing")
 
 
 @dataclass(frozen=True, slots=True)

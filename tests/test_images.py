@@ -268,6 +268,10 @@ def test_the_pixel_cap_comes_before_the_decoder():
     assert failure(images.prepare, png) == "image_pixels"
 
 
+def test_an_empty_promise_below_the_cap_is_one_error():
+    assert failure(images.prepare, codestream(6000, 6000)) in ("image_damaged", "image_memory")
+
+
 @pytest.mark.parametrize("kind", FACES)
 def test_damaged_images_are_one_error(kind):
     for data in (FACES[kind][: len(FACES[kind]) // 3], FACES[kind][:40]):

@@ -28,6 +28,7 @@ from mitrarr_runner.nist.reader import NistError, read
 from mitrarr_runner.text import text
 
 MAX_BYTES = 50_000_000
+MAX_FINDINGS = 1000
 DECODED_TYPES = frozenset({1, 2, 10})  # the others are counted and kept as they are
 VERSIONS = frozenset({"0100", "0200", "0201", "0300", "0400", "0500", "0501", "0502"})
 
@@ -113,6 +114,9 @@ def check(
         found += _tags(record)
         if record.type == 10:
             found += face_checks.check(record)
+        if len(found) > MAX_FINDINGS:
+            found.append(_too_many(record, record.offset))
+            break
     return tuple(_judged(found, severities))
 
 
@@ -120,6 +124,12 @@ def _judged(found: Iterable[Finding], severities: Mapping[str, Severity]) -> Ite
     for item in found:
         severity = severities.get(item.code, item.severity)
         yield item if severity is item.severity else replace(item, severity=severity)
+
+
+def _too_many(record: Record, offset: int) -> Finding:
+    """An error of its own: what was not looked at must not pass for sound."""
+    message = text("record {record}: too many faults to list", record=record.position)
+    return finding("nist_too_many_findings", message, offset=offset, record=record.position)
 
 
 def _too_large(size: int, limit: int) -> Finding:
@@ -196,6 +206,8 @@ def _tags(record: Record) -> Iterator[Finding]:
 
 def _fault(record: Record, fault: Fault) -> Finding:
     at, position = record.offset + fault.offset, record.position
+    if fault.kind is FaultKind.TOO_MANY:
+        return _too_many(record, at)
     tag = f"{record.type}.{fault.number:03d}"
     if fault.kind is FaultKind.DUPLICATE:
         code = "nist_tag_duplicate_type2" if record.type == 2 else "nist_tag_duplicate"

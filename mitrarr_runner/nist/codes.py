@@ -45,6 +45,7 @@ SEVERITIES: Mapping[str, Severity] = MappingProxyType(
         "nist_tag_duplicate": _E,
         "nist_tag_duplicate_type2": _W,
         "nist_separator": _E,
+        "nist_too_many_findings": _E,  # the checks stopped here
         # Type-1
         "nist_type1_missing": _E,
         "nist_type1_resolution": _W,

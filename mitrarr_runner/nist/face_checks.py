@@ -54,9 +54,14 @@ def number(record: Record, field: int) -> int | None:
     return int(match[1]) if match else None
 
 
+def is_face(record: Record) -> bool:
+    """IMT (10.003) says FACE; a sender's blanks and small letters do not hide a face."""
+    return (record.text(3) or "").strip().upper() == "FACE"
+
+
 def check(record: Record) -> Iterator[Finding]:
     """The findings of one Type-10 record; none for an image that is not a FACE."""
-    if record.field(3) and record.text(3) != "FACE":
+    if record.field(3) and not is_face(record):
         return
     yield from _fields(record)
     if not record.field(3):

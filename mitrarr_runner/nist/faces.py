@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mitrarr_runner.nist.face_checks import number
+from mitrarr_runner.nist.face_checks import is_face, number
 from mitrarr_runner.nist.model import Record, Transaction
 
 
@@ -46,7 +46,7 @@ def _rank(face: Face) -> tuple[bool, int, int]:
 
 def _face(record: Record) -> Face | None:
     data = record.data
-    if record.text(3) != "FACE" or not data:
+    if not is_face(record) or not data:
         return None
     return Face(
         record=record.position,

@@ -17,7 +17,7 @@ from types import MappingProxyType
 FS, GS, RS, US = b"\x1c", b"\x1d", b"\x1e", b"\x1f"
 DATA = 999
 _FS = re.compile(FS)
-FAULTS_KEPT = 50  # per record: a damaged megabyte must not become a million findings
+FAULTS_KEPT = 100  # per record: a damaged megabyte must not become a million findings
 
 # Whatever stands between two GS, with its tag where it begins with one.
 _STRETCH = re.compile(rb"(?:(\d{1,2}\.\d{1,5}):)?([^\x1d]*)\x1d?")
@@ -30,6 +30,7 @@ class FaultKind(StrEnum):
     FOREIGN = "foreign"  # the tag of another record type
     DUPLICATE = "duplicate"  # a field number seen before; the first one counts
     SEPARATOR = "separator"  # FS inside a text field
+    TOO_MANY = "too_many"  # the splitting stopped here
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ def parse(record: memoryview, record_type: int) -> Fields:
         if stretch.start() < stop:  # the last match is the empty one at the end
             faults.append(Fault(kind, stretch.start(), number or 0))
         if len(faults) >= FAULTS_KEPT:
+            faults.append(Fault(FaultKind.TOO_MANY, stretch.start()))
             break
     if image:
         values.setdefault(DATA, record[image.end() : end])

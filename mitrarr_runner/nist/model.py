@@ -18,7 +18,7 @@ from mitrarr_runner.text import Text
 BINARY_TYPES = frozenset(range(3, 9))  # 4-byte LEN, 1-byte IDC, no separators
 KNOWN_TYPES = frozenset({*range(1, 23), 98, 99})  # ANSI/NIST-ITL 1-2011 Update 2015, table 3
 
-# 1.015 DCS, first item (table 4); 0 and 1 are one byte per character, 1 is unused in practice.
+# 1.015 DCS, first item (ANSI/NIST-ITL 1-2011, table 4).
 _CHARSETS = {0: "ascii", 1: "latin-1", 2: "utf-16", 3: "utf-8", 4: "utf-32"}
 
 

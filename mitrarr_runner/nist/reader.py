@@ -166,7 +166,7 @@ def _content(first: Record) -> tuple[tuple[int, int], ...] | None:
     value = _CNT.search(first.source)  # ahead of the other fields, which nobody asked for yet
     if value is None:
         return None
-    items = [_ITEM.fullmatch(item) for item in value[1].split(b"\x1e")]
+    items = [_ITEM.fullmatch(item) for item in value[1].split(b"\x1e", 2 * MAX_RECORDS)]
     pairs = tuple((int(item[1]), int(item[2])) for item in items if item is not None)
     return pairs[1:] if len(pairs) == len(items) and pairs[0][0] == 1 else None
 

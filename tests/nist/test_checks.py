@@ -198,6 +198,7 @@ def test_mandatory_fields_of_a_face(number):
         ({"f11": "WSQ20"}, ["nist_face_cga"]),
         ({"f11": "NONE"}, ["nist_face_size"]),
         ({"f3": "TATTOO", "f6": "1"}, []),
+        ({"f3": "face ", "f6": "1"}, ["nist_face_size"]),
     ],
 )
 def test_fields_of_a_face_against_its_image(fields, expected):
@@ -250,6 +251,20 @@ def test_findings_say_where_and_never_what():
     for data in (raw(2, b"2.002:00\x1dSILVA"), raw(2, b"2.002:SILVA")):
         for item in inspect(data, today=DAY).findings:
             assert "SILVA" not in str(item.message)
+
+
+def test_what_was_not_looked_at_does_not_pass_for_sound():
+    many = b"2.002:00" + b"\x1d2.003:a" * 300
+    result = inspect(raw(2, many), today=DAY)
+    assert [f.code for f in result.errors] == ["nist_too_many_findings"]
+    records = [RecordDraft(55, 1) for _ in range(2000)]
+    result = inspect(build(*records), today=DAY)
+    assert [f.code for f in result.errors] == ["nist_too_many_findings"]
+    assert len(result.findings) < 1100
+
+
+def test_a_list_of_millions_of_records_is_not_read():
+    assert codes(build(PERSON, extra={3: b"\x1e" * 3_000_000})) == ["nist_cnt"]
 
 
 def test_every_code_of_the_table_is_found_by_some_test():

@@ -1,5 +1,6 @@
 """The walk: what is found, where, and that nothing is copied or guessed."""
 
+import tracemalloc
 from datetime import date
 
 import pytest
@@ -237,4 +238,17 @@ def test_stretches_that_are_no_fields_are_listed():
 
 
 def test_faults_of_one_record_are_limited():
-    assert len(faults(b"x\x1d" * 100_000)) == 50
+    found = faults(b"x\x1d" * 100_000)
+    assert found[-1] == (FaultKind.TOO_MANY, 0)
+    assert len(found) == 101
+
+
+def test_a_large_file_costs_no_memory():
+    data = transaction(person(), RecordDraft(10, 1, {3: "FACE"}, bytes(3_000_000)))
+    [record.fields() for record in read(data).records]
+    tracemalloc.start()
+    found = read(data)
+    assert all(record.fields() for record in found.records)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000

@@ -402,3 +402,27 @@ def test_a_server_that_is_down(connecting: Connect) -> None:
     with connecting(simulator.url) as newcomer, pytest.raises(Unavailable) as login:
         newcomer.create_card("nobody", [2], {})
     assert login.value.reason is Trouble.CONNECTION
+
+
+def test_under_mixed_faults_the_account_closes(
+    findface: FindFaceMulti, simulator: SimulatorProcess
+) -> None:
+    """300 creates by 4 threads: people on the server = those answered + those whose answer was
+    lost; each unknown outcome is one fault that the server counted."""
+    before = simulator.report()
+    simulator.set_faults({"lost": 0.1, "reset": 0.1, "unavailable": 0.1})
+
+    def create(number: int) -> bool:
+        try:
+            findface.create_card(f"account {number}", [2], {})
+        except Unknown:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        answered = sum(pool.map(create, range(300)))
+    after = simulator.report()
+    grown = {name: after["faults"][name] - before["faults"][name] for name in after["faults"]}
+    assert after["cards"] - before["cards"] == answered + grown["lost"]
+    assert sum(grown.values()) == 300 - answered
+    assert min(grown["lost"], grown["reset"], grown["unavailable"]) > 10

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -263,6 +265,14 @@ def test_a_picture_with_a_face_is_taken(vendor: Any, kind: str) -> None:
     assert (shown["face_objects"], shown["filled"]) == (1, True)
 
 
+def bomb() -> bytes:
+    """A PNG whose header declares 60,000 by 60,000 pixels."""
+    photo = bytearray(draw_face(1, 60, 60, "png"))
+    photo[16:24] = struct.pack(">II", 60_000, 60_000)
+    photo[29:33] = struct.pack(">I", zlib.crc32(photo[12:29]))
+    return bytes(photo)
+
+
 def padded(size: int) -> bytes:
     return draw_face(1) + b"\0" * size
 
@@ -278,9 +288,10 @@ def padded(size: int) -> bytes:
         (draw_face(1)[:4000], "Upload a valid image."),
         (draw_face(1, kind="jp2"), "Upload a valid image."),
         (draw_face(1, 6001, 60), "Image size exceeds 10000000 bytes or 6000 pixels."),
+        (bomb(), "Upload a valid image."),
         (padded(10_000_001), "Image size exceeds 10000000 bytes or 6000 pixels."),
     ],
-    ids=["wall", "png", "small", "text", "empty", "truncated", "jp2", "wide", "heavy"],
+    ids=["wall", "png", "small", "text", "empty", "truncated", "jp2", "wide", "bomb", "heavy"],
 )
 def test_other_content_is_refused_whatever_its_name(vendor: Any, photo: bytes, desc: str) -> None:
     card = vendor.card("refused photo")["id"]

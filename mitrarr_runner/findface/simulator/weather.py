@@ -9,7 +9,7 @@ whose work had been done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from fastapi.responses import HTMLResponse, Response
@@ -196,7 +196,7 @@ def _page(status: int, title: str) -> Response:
     return HTMLResponse(_HTML.format(f"{status} {title}"), status)
 
 
-_UNDONE: dict[Fault, Callable[[], Response]] = {
+_UNDONE: Mapping[Fault, Callable[[], Response]] = {
     Fault.UNAVAILABLE: lambda: _page(503, "Service Temporarily Unavailable"),
     Fault.TOO_LARGE: lambda: _page(413, "Request Entity Too Large"),
     Fault.ERROR: lambda: errors.broken().answer(),

@@ -1,5 +1,8 @@
 """Whose file is this? The id of a person, from the template a source declares.
 
+A template may use the names of `SOURCE_NAMES`: Type-1 fields, the file's name without its ending
+(`stem`), and `t2["018"]` for field 2.018 of the first Type-2 record, as text.
+
 `id: "{{ tcn }}"` is by far the usual one, so a template that is one plain name never wakes Jinja2.
 Ids are personal data: nothing here puts one into an error.
 """
@@ -13,12 +16,9 @@ from pathlib import PurePath
 
 from mitrarr_runner import templates
 from mitrarr_runner.errors import UsageError
+from mitrarr_runner.manifest.references import SOURCE_NAMES
 from mitrarr_runner.nist.model import Transaction
 from mitrarr_runner.text import text
-
-ID_NAMES = ("tcn", "dai", "ori", "tot", "date", "stem", "t2")
-"""Names an id template may use: Type-1 fields, the file's name without its ending, and Type-2 user
-fields as text, `t2["2.030"]`, of the first Type-2 record. date is 1.005 as it stands."""
 
 ID_LENGTH = 128
 
@@ -35,7 +35,7 @@ class NoIdError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A checked id template. names: those of ID_NAMES it uses."""
+    """A checked id template. names: those of SOURCE_NAMES it uses."""
 
     template: str
     names: frozenset[str]
@@ -51,12 +51,12 @@ def rule(template: str) -> Rule:
     """Raises UsageError (id_template) for a template that could give no id to any file."""
     plain = _PLAIN.fullmatch(template.strip())
     names = frozenset({plain[1]}) if plain else templates.names_in(template)
-    unknown = sorted(names - set(ID_NAMES))
+    unknown = sorted(names - SOURCE_NAMES)
     if unknown:
         raise UsageError(
             text("the id of a source cannot use {names}", names=", ".join(unknown)),
             code="id_template",
-            hint=text("names it may use: {names}", names=", ".join(ID_NAMES)),
+            hint=text("names it may use: {names}", names=", ".join(sorted(SOURCE_NAMES))),
         )
     return Rule(template, names, plain[1] if plain and plain[1] != "t2" else None)
 
@@ -92,7 +92,7 @@ def _type2(transaction: Transaction) -> Mapping[str, str]:
     if not records:
         return {}
     return {
-        f"2.{number:03d}": transaction.decode(value).strip()
+        f"{number:03d}": transaction.decode(value).strip()
         for number, value in records[0].fields().items()
     }
 

@@ -73,9 +73,7 @@ def _source(manifest: Manifest, name: str) -> Source:
         raise UsageError(
             text("there is no source {source}", source=name),
             code="unknown_source",
-            hint=text(
-                "sources of the manifest: {names}", names=", ".join(sorted(manifest.sources))
-            ),
+            hint=text("sources of the manifest: {names}", names=names),
         )
     return source
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from mitrarr_runner import atomic
-from mitrarr_runner.alerts import wake_at as alerts_wake_at
+from mitrarr_runner.alerts import notify
 from mitrarr_runner.clock import epoch
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.plan import jitter_of, upcoming
@@ -90,7 +90,7 @@ def draining(moment: Moment) -> datetime | None:
 
 def notices(moment: Moment) -> datetime | None:
     """Notices to retry or repeat, pending incidents that will fire."""
-    return alerts_wake_at(moment.db, moment.manifest, moment.now)
+    return notify.next_due(moment.db, moment.manifest)
 
 
 SOURCES: tuple[Callable[[Moment], datetime | None], ...] = (

@@ -1,0 +1,337 @@
+"""validate, plan, apply, run-schedule, run: from the manifest to the work."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from mitrarr_runner.cli.place import Place, job_place, place, unknown_job
+from mitrarr_runner.cli.progress import Line
+from mitrarr_runner.cli.session import Session, output_format
+from mitrarr_runner.cli.verb import Verb, session
+from mitrarr_runner.clock import FixedClock
+from mitrarr_runner.errors import UsageError
+from mitrarr_runner.text import mark, text
+
+_PATH = typer.Argument(
+    metavar="[PATH]",
+    show_default=False,
+    help=mark("Manifest file or folder; default: $MITRARR_CONFIG, then ./configs/prod."),
+)
+_FORMAT = typer.Option("--format", help=mark("text for people, json for programs."))
+_BY = typer.Option("--by", help=mark("Who asks; default: MITRARR_OPERATOR, SUDO_USER, login."))
+
+
+def validate(
+    ctx: typer.Context,
+    path: Annotated[str | None, _PATH] = None,
+    format: Annotated[str, _FORMAT] = "text",
+) -> int:
+    from mitrarr_runner.engine.problems_report import problems_json, problems_text
+
+    here = session(ctx)
+    wanted = output_format(format)
+    found = place(here, path, need_good=False)
+    errors = bool(found.errors)
+    if wanted == "json":
+        here.json(problems_json(found.validation.problems))
+    else:
+        here.print(problems_text(found.validation, here.say))
+        if errors and found.last_good is not None:
+            here.print(
+                text(
+                    "apply does not use this manifest: it goes on with the last good one ({old})",
+                    old=found.last_good.fingerprint,
+                )
+            )
+    return 2 if errors else 0
+
+
+def plan(
+    ctx: typer.Context,
+    path: Annotated[str | None, _PATH] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help=mark("Plan as of this time instead of now (changes nothing).")),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help=mark("List every slot from this time on."))
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--until", help=mark("... and before this time."))
+    ] = None,
+    format: Annotated[str, _FORMAT] = "text",
+    detailed_exitcode: Annotated[
+        bool,
+        typer.Option("--detailed-exitcode", help=mark("Exit 10 when there is something to do.")),
+    ] = False,
+) -> int:
+    from mitrarr_runner.engine import plan_report
+    from mitrarr_runner.engine.preview import preview
+    from mitrarr_runner.engine.state import gather
+    from mitrarr_runner.plan import StateView
+
+    here = session(ctx)
+    wanted = output_format(format)
+    found = place(here, path)
+    manifest = found.manifest
+    if start is not None or end is not None:
+        return _slots(here, found, start, end, wanted)
+    clock = here.clock
+    if at is not None:
+        clock = FixedClock(instant(at, manifest.settings.timezone))
+    now = clock.now()
+    store = found.open_readonly()
+    view = StateView()
+    if store is not None:
+        view = gather(store, manifest, found.site, here.clock, now)
+    shown = preview(manifest, view, now, found.site, store, found.changes())
+    if store is not None:
+        store.close()
+    if wanted == "json":
+        here.json(plan_report.plan_json(shown))
+    else:
+        for line in plan_report.plan_text(shown, found.shown, here.say):
+            here.print(line)
+    return 10 if detailed_exitcode and shown.plan.starting else 0
+
+
+def _slots(here: Session, found: Place, start: str | None, end: str | None, wanted: str) -> int:
+    from mitrarr_runner.engine import plan_report
+    from mitrarr_runner.plan import slots_between
+
+    if start is None or end is None:
+        raise UsageError(
+            text("--from and --until go together"),
+            code="usage",
+            hint=text("for example: --from 2026-11-23T00:00 --until 2026-11-24T00:00"),
+        )
+    manifest = found.manifest
+    zone = manifest.settings.timezone
+    first, last = instant(start, zone), instant(end, zone)
+    slots = sorted(
+        (slot, job.name)
+        for job in manifest.jobs.values()
+        for slot in slots_between(job, first, last)
+    )
+    ordered = [(job, slot) for slot, job in slots]
+    if wanted == "json":
+        here.json(plan_report.slots_json(ordered, manifest))
+    else:
+        for line in plan_report.slots_text(ordered, manifest, here.say):
+            here.print(line)
+    return 0
+
+
+def instant(value: str, zone_name: str) -> datetime:
+    """An instant as typed: ISO 8601, naive ones in the manifest's zone.
+
+    Raises UsageError when it cannot be read, does not exist or is ambiguous in that zone.
+    """
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise UsageError(
+            text('"{value}" is not a time', value=value),
+            code="time",
+            hint=text("for example: 2026-11-23T09:30 or 2026-11-23T09:30-03:00"),
+        ) from error
+    if found.tzinfo is not None:
+        return found
+    return _in_zone(found, value, ZoneInfo(zone_name))
+
+
+def _in_zone(naive: datetime, value: str, zone: ZoneInfo) -> datetime:
+    from datetime import UTC
+
+    early, late = (naive.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if early.utcoffset() == late.utcoffset():
+        return early
+    exists = early.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == naive
+    message = text('"{value}" happens twice in {zone}', value=value, zone=str(zone))
+    if not exists:
+        message = text('"{value}" does not exist in {zone}', value=value, zone=str(zone))
+    offsets = (early.isoformat(), late.isoformat())
+    raise UsageError(
+        message,
+        code="time_ambiguous",
+        hint=text("write it with its offset: {one} or {other}", one=offsets[0], other=offsets[1]),
+    )
+
+
+def apply(
+    ctx: typer.Context,
+    path: Annotated[str | None, _PATH] = None,
+    job: Annotated[str | None, typer.Option("--job", help=mark("Only this job."))] = None,
+    format: Annotated[str, _FORMAT] = "text",
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", "-v", help=mark("Tell everything, as on a terminal, also into a pipe.")
+        ),
+    ] = False,
+    by: Annotated[str | None, _BY] = None,
+) -> int:
+    return _apply(session(ctx), path, job, output_format(format), verbose, by)
+
+
+def run_schedule(
+    ctx: typer.Context,
+    config: Annotated[
+        str | None, typer.Option("--config", help=mark("Manifest file or folder."))
+    ] = None,
+    format: Annotated[str, _FORMAT] = "text",
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", "-v", help=mark("Tell everything, as on a terminal, also into a pipe.")
+        ),
+    ] = False,
+) -> int:
+    return _apply(session(ctx), config, None, output_format(format), verbose, None)
+
+
+def _apply(
+    here: Session, path: str | None, job: str | None, wanted: str, verbose: bool, by: str | None
+) -> int:
+    from mitrarr_runner.engine.apply import Silent
+    from mitrarr_runner.engine.tick import tick, tick_broken
+
+    found = place(here, path, need_good=False)
+    usable = found.usable
+    if job is not None and usable is not None and job not in usable.jobs:
+        raise unknown_job(job, usable)
+    watching = wanted == "text" and (verbose or here.on_terminal)
+    actor = here.actor(by) if watching or by else ""
+    screen = _screen(here, found) if watching and usable is not None else Silent()
+    if found.errors:
+        done = tick_broken(
+            found.name,
+            usable,
+            found.site,
+            here.clock,
+            screen,
+            count=len(found.errors),
+            actor=actor,
+        )
+        _tell_broken(here, found)
+    else:
+        done = tick(
+            found.manifest,
+            found.site,
+            here.clock,
+            screen,
+            root_from=found.root_from,
+            actor=actor,
+            only=job,
+        )
+    return _ended(here, found, done, wanted, watching)
+
+
+def _screen(here: Session, found: Place) -> object:
+    from mitrarr_runner.engine.apply_report import Screen
+
+    usable = found.usable
+    assert usable is not None  # noqa: S101 - the caller has looked
+    line = Line(here.out) if here.on_terminal else None
+    return Screen(usable, found.shown, here.say, here.print, line)
+
+
+def _tell_broken(here: Session, found: Place) -> None:
+    """apply says it in a few lines; validate has the whole of it."""
+    for problem in found.errors[:3]:
+        where = f"{problem.file}:{problem.line or 1}:{problem.column or 1}"
+        here.warn(text("error: {message}", message=f"{where}  {here.say(problem.message)}"))
+    if found.usable is not None:
+        old = found.usable.fingerprint
+        here.warn(text("  -> the last good manifest ({old}) is in use", old=old))
+    here.warn(text("  -> see every problem: mitrarr validate {path}", path=found.shown))
+
+
+def _ended(here: Session, found: Place, done: object, wanted: str, watching: bool) -> int:
+    from mitrarr_runner.engine.apply_report import applied_json, summary
+    from mitrarr_runner.engine.tick import Tick
+
+    assert isinstance(done, Tick)  # noqa: S101 - made by the caller
+    applied = done.applied
+    news = (*done.watched.opened, *done.watched.worsened, *done.watched.closed)
+    if wanted == "json":
+        told = applied_json(applied) if applied is not None else {"runs": []}
+        here.json({**told, "news": [str(line) for line in news]})
+    else:
+        if watching and applied is not None:
+            for line in summary(applied, here.say):
+                here.print(line)
+        for text_line in news:
+            here.print(text_line)
+    if applied is not None and applied.interrupted:
+        return 130
+    if found.errors:
+        return 2
+    return 1 if applied is not None and applied.failed else 0
+
+
+def run(
+    ctx: typer.Context,
+    job: Annotated[str, typer.Argument(help=mark("The job to run now, in the foreground."))],
+    config: Annotated[
+        str | None, typer.Option("--config", help=mark("Manifest file or folder."))
+    ] = None,
+    by: Annotated[str | None, _BY] = None,
+) -> int:
+    from mitrarr_runner.engine.apply import by_hand
+    from mitrarr_runner.engine.apply_report import Screen
+    from mitrarr_runner.engine.tick import tick
+
+    here = session(ctx)
+    found = job_place(here, config, job)
+    manifest = found.manifest
+    line = Line(here.out) if here.on_terminal else None
+    screen = Screen(manifest, found.shown, here.say, here.print, line)
+    done = tick(
+        manifest,
+        found.site,
+        here.clock,
+        screen,
+        root_from=found.root_from,
+        actor=here.actor(by),
+        reviewed=by_hand(manifest, job, here.clock.now()),
+    )
+    return _ended(here, found, done, "text", True)
+
+
+VERBS = (
+    Verb(
+        "validate",
+        validate,
+        mark(
+            "Show every problem of a manifest, with its place and a hint. Exit 0 good, 2 problems."
+            "\n\nExample: mitrarr validate configs/prod"
+        ),
+    ),
+    Verb(
+        "plan",
+        plan,
+        mark(
+            "Show what apply would do now and why, and the next instant with work."
+            " Changes nothing.\n\nExample: mitrarr plan --from 2026-11-23 --until 2026-11-24"
+        ),
+    ),
+    Verb(
+        "apply",
+        apply,
+        mark(
+            "Do what is due, once. Called by system cron; silent there unless an incident opens,"
+            " worsens or closes.\n\nExample: mitrarr apply configs/prod"
+        ),
+    ),
+    Verb("run-schedule", run_schedule, mark("The tutorial's name of apply.")),
+    Verb(
+        "run",
+        run,
+        mark("Run one job now, in the foreground.\n\nExample: mitrarr run adiciona_nists"),
+    ),
+)

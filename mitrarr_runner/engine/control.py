@@ -1,0 +1,151 @@
+"""Pausing, resuming, stopping: what the command line and the API do to jobs, as one set of
+functions, so that a pause by curl and a pause by hand are the same pause.
+
+Each writes its row, the audit line and removes the wake files in one transaction, and returns what
+a person should be told.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+from dataclasses import dataclass
+from datetime import datetime
+
+from mitrarr_runner import processes
+from mitrarr_runner.clock import Clock
+from mitrarr_runner.engine import wakeup
+from mitrarr_runner.engine.state import is_lost
+from mitrarr_runner.manifest.model import Job
+from mitrarr_runner.plan import slots_between
+from mitrarr_runner.site import Site
+from mitrarr_runner.store import audit, jobs, meta, pauses, requests, runs, slots
+from mitrarr_runner.store.database import Database
+from mitrarr_runner.store.pauses import Pause, Paused
+from mitrarr_runner.store.runs import Run
+from mitrarr_runner.store.slots import SlotState
+
+
+@dataclass(frozen=True, slots=True)
+class PauseAnswer:
+    """already: it was paused before, and that pause stays; running: a run that goes on."""
+
+    pause: Pause
+    already: bool
+    running: Run | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeAnswer:
+    """pause None: it was not paused. not_run: slots that passed while it was."""
+
+    pause: Pause | None
+    not_run: int
+
+
+def pause(
+    db: Database,
+    site: Site,
+    clock: Clock,
+    manifest: str,
+    kind: Paused,
+    name: str,
+    *,
+    actor: str,
+    reason: str = "",
+    until: datetime | None = None,
+) -> PauseAnswer:
+    """Stop starting runs; a run in progress goes on."""
+    now = clock.now()
+    wanted = Pause(kind, name, actor, reason, now, until)
+    with db.transaction():
+        put = pauses.put(db, manifest, wanted)
+        if put:
+            detail = {"manifest": manifest, "kind": kind.value, "reason": reason}
+            audit.write(db, actor=actor, action="pause", subject=name, now=now, detail=detail)
+            wakeup.forget(site)
+        found = pauses.of(db, manifest, kind)[name]
+    running = None
+    if kind is Paused.JOB:
+        running = alive(db, site, clock, manifest, name)
+    return PauseAnswer(found, not put, running)
+
+
+def alive(db: Database, site: Site, clock: Clock, manifest: str, job: str) -> Run | None:
+    """The job's run in progress, if there is one."""
+    for run in runs.unfinished(db, manifest):
+        if run.job == job and not is_lost(run, manifest, site, clock):
+            return run
+    return None
+
+
+def resume(
+    db: Database,
+    site: Site,
+    clock: Clock,
+    manifest: str,
+    kind: Paused,
+    name: str,
+    *,
+    actor: str,
+    job: Job | None = None,
+    catch_up: bool = False,
+) -> ResumeAnswer:
+    """Start runs again. Slots that passed meanwhile are not replayed unless catch_up is asked for;
+    they are counted, and the planner's floor moves past them.
+    """
+    now = clock.now()
+    with db.transaction():
+        found = pauses.remove(db, manifest, kind, name)
+        if found is None:
+            return ResumeAnswer(None, 0)
+        not_run = 0
+        if kind is Paused.JOB:
+            rows = slots.of_job(db, manifest, name, 10_000)
+            not_run = sum(
+                1 for row in rows if row.state is SlotState.PAUSED and row.slot >= found.at
+            )
+            known = jobs.remembered(db, manifest).get(name)
+            if job is not None and known is not None:
+                start = max(found.at, known.floor, known.last_slot or found.at)
+                unseen = [slot for slot in slots_between(job, start, now) if slot > start]
+                not_run += len(unseen)
+            if not catch_up:
+                jobs.raise_floor(db, manifest, name, now)
+        detail = {"manifest": manifest, "kind": kind.value, "catch_up": catch_up}
+        audit.write(db, actor=actor, action="resume", subject=name, now=now, detail=detail)
+        wakeup.forget(site)
+    return ResumeAnswer(found, not_run)
+
+
+def stop(
+    db: Database, site: Site, clock: Clock, manifest: str, job: str, *, actor: str
+) -> Run | None:
+    """Ask the job's run to end; None when none is running here."""
+    running = alive(db, site, clock, manifest, job)
+    if running is None:
+        return None
+    now = clock.now()
+    with db.transaction():
+        requests.add(db, manifest, job, requests.Asked.STOP, actor=actor, now=now)
+        audit.write(db, actor=actor, action="stop", subject=job, now=now)
+    process = running.process
+    here = process.host == socket.gethostname()
+    if here and processes.started(process.pid) == process.started:
+        processes.send(process.pid, signal.SIGTERM)
+    return running
+
+
+def drain(
+    db: Database, site: Site, clock: Clock, manifest: str, *, actor: str, on: datetime | None
+) -> None:
+    """on: drain from that instant; None: end draining."""
+    key = f"drain:{manifest}"
+    with db.transaction():
+        if on is None:
+            meta.remove(db, key)
+        else:
+            meta.put(db, key, actor)
+        action = "undrain" if on is None else "drain"
+        audit.write(db, actor=actor, action=action, subject=manifest, now=clock.now())
+        wakeup.forget(site)

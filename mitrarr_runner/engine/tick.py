@@ -1,0 +1,105 @@
+"""One whole apply: load, plan and work, judge, notify, leave the answer for wake.py.
+
+What must hold whatever happens: alerts are judged even after a failed job, the heartbeat is
+touched, a broken manifest runs its last good version and is an incident.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from mitrarr_runner.alerts import notify
+from mitrarr_runner.alerts.notify import WatchResult
+from mitrarr_runner.clock import Clock
+from mitrarr_runner.engine import wakeup
+from mitrarr_runner.engine.apply import Applied, Listener, Supervisor
+from mitrarr_runner.logs import EventLog
+from mitrarr_runner.manifest.model import Manifest, RuleWhen
+from mitrarr_runner.plan import Plan
+from mitrarr_runner.site import Site
+from mitrarr_runner.store import readings
+from mitrarr_runner.store.database import Database, open_database
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one call of apply came to. applied None: there was nothing that could be applied."""
+
+    applied: Applied | None
+    watched: WatchResult
+
+
+def tick(
+    manifest: Manifest,
+    site: Site,
+    clock: Clock,
+    listener: Listener,
+    *,
+    root_from: str,
+    actor: str = "",
+    only: str | None = None,
+    reviewed: Plan | None = None,
+) -> Tick:
+    """Apply a readable manifest."""
+    site.make()
+    beat(site, manifest.name)
+    log = EventLog(site.main_log, clock)
+    applied = Supervisor(manifest, site, clock, listener, actor).apply(only, reviewed)
+    with open_database(site.root / manifest.settings.store) as db:
+        _manifest_verdict(db, manifest.name, "ok", clock.now())
+        watched = notify.watch(db, manifest, site, clock, log)
+        with contextlib.suppress(OSError):
+            wakeup.write(db, manifest, site, clock.now(), root_from)
+    beat(site, manifest.name)
+    return Tick(applied, watched)
+
+
+def tick_broken(
+    name: str,
+    last_good: Manifest | None,
+    site: Site,
+    clock: Clock,
+    listener: Listener,
+    *,
+    count: int,
+    actor: str = "",
+) -> Tick:
+    """Apply under a manifest that cannot be used: its last good version, or nothing.
+
+    name: of the broken manifest; count: how many errors it has.
+    """
+    site.make()
+    beat(site, name)
+    log = EventLog(site.main_log, clock)
+    log.event("manifest_broken", manifest=name, errors=count, last_good=last_good is not None)
+    applied = None
+    if last_good is not None:
+        applied = Supervisor(last_good, site, clock, listener, actor).apply()
+    judged = last_good or Manifest(name, None, site.root, "")
+    path = site.root / judged.settings.store
+    with open_database(path) as db:
+        _manifest_verdict(db, name, "broken", clock.now(), count)
+        with db.transaction():
+            wakeup.forget(site)
+        only = tuple(RuleWhen) if last_good is not None else (RuleWhen.MANIFEST_BROKEN,)
+        watched = notify.watch(db, replace(judged, name=name), site, clock, log, only=only)
+    return Tick(applied, watched)
+
+
+def _manifest_verdict(db: Database, name: str, state: str, now: datetime, errors: int = 0) -> None:
+    with db.transaction():
+        readings.set_verdict(
+            db, name, "manifest", name, state, f"manifest_{state}", {"errors": errors}, now
+        )
+
+
+def beat(site: Site, name: str) -> None:
+    """Touch the heartbeat that the guardian reads."""
+    path = site.heartbeat / name
+    with contextlib.suppress(OSError):
+        if not path.exists():
+            path.touch(mode=0o600)
+        os.utime(path)

@@ -104,7 +104,7 @@ def answering(*answers: bytes) -> Talk:
 
 
 def client(port: int, scheme: str = "http", **options: object) -> HttpClient:
-    options = {"timeout_connect": 2, "timeout_read": 0.3, **options}
+    options = {"timeout_connect": 2, "timeout_read": 5, **options}
     return HttpClient(f"{scheme}://127.0.0.1:{port}", **options)  # type: ignore[arg-type]
 
 
@@ -165,7 +165,7 @@ def test_waiting_for_a_free_connection_in_vain_is_not_sent(
             connection.sendall(b" ")
 
     server = serve(drip)
-    with client(server.port, parallel=1) as http:
+    with client(server.port, parallel=1, timeout_read=0.3) as http:
 
         def occupy() -> None:
             with pytest.raises(UnknownOutcomeError):
@@ -246,8 +246,8 @@ def silence(connection: socket.socket) -> None:
 def test_once_the_connection_stood_the_outcome_is_unknown(
     serve: Callable[..., RawServer], talk: Talk, reason: str
 ) -> None:
-    server = serve(talk)
-    with client(server.port) as http, pytest.raises(UnknownOutcomeError) as caught:
+    server, hasty = serve(talk), {"timeout_read": 0.3} if talk is silence else {}
+    with client(server.port, **hasty) as http, pytest.raises(UnknownOutcomeError) as caught:
         http.request("POST", f"/cards?q={SECRET}", json={"name": SECRET})
     assert caught.value.reason == reason
     assert server.connections == 1, "never retried"
@@ -256,7 +256,8 @@ def test_once_the_connection_stood_the_outcome_is_unknown(
 def test_a_server_that_does_not_read_is_unknown(serve: Callable[..., RawServer]) -> None:
     done = threading.Event()
     server = serve(lambda connection: void(done.wait(5)))
-    with client(server.port) as http, pytest.raises(UnknownOutcomeError) as caught:
+    hasty = client(server.port, timeout_read=0.3)
+    with hasty as http, pytest.raises(UnknownOutcomeError) as caught:
         http.request("POST", "/", files={"photo": ("a.jpg", b"\0" * 30_000_000, "image/jpeg")})
     done.set()
     assert caught.value.reason == "write_timeout"
@@ -287,7 +288,7 @@ def test_a_kept_connection_that_dies_under_a_request_is_unknown_and_not_retried(
         seen.append(request_on(connection))  # and close without an answer
 
     server = serve(talk)
-    with client(server.port, timeout_read=5) as http:
+    with client(server.port) as http:
         assert http.request("GET", "/1").status == 200
         with pytest.raises(UnknownOutcomeError):
             http.request("POST", "/2")
@@ -307,7 +308,7 @@ def test_a_kept_connection_closed_between_requests_is_replaced(
         closed.set()
 
     server = serve(talk)
-    with client(server.port, timeout_read=5) as http:
+    with client(server.port) as http:
         assert http.request("GET", "/").status == 200
         assert closed.wait(5)
         assert http.request("POST", "/").status == 200
@@ -427,7 +428,7 @@ def test_the_sites_own_authority_is_trusted(
     serve: Callable[..., RawServer], certificates: dict[str, Path]
 ) -> None:
     server = serve(answering(OK), tls(certificates["right"]))
-    with client(server.port, "https", ca_file=certificates["right"], timeout_read=5) as http:
+    with client(server.port, "https", ca_file=certificates["right"]) as http:
         assert http.request("GET", "/").status == 200
 
 
@@ -446,7 +447,7 @@ def test_a_certificate_that_does_not_hold_is_not_sent(
     server = serve(lambda one: seen.append(request_on(one)), tls(certificates[shown]))
     ca_file = certificates[trusted] if trusted else None
     with (
-        client(server.port, "https", ca_file=ca_file, timeout_read=5) as http,
+        client(server.port, "https", ca_file=ca_file) as http,
         pytest.raises(NotSentError) as caught,
     ):
         http.request("POST", "/")
@@ -457,7 +458,7 @@ def test_a_certificate_that_does_not_hold_is_not_sent(
 def test_tls_with_a_server_that_speaks_none_is_not_sent(serve: Callable[..., RawServer]) -> None:
     server = serve(lambda one: one.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     with (
-        client(server.port, "https", timeout_read=5) as http,
+        client(server.port, "https") as http,
         pytest.raises(NotSentError) as caught,
     ):
         http.request("POST", "/")

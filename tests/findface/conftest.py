@@ -20,7 +20,7 @@ from mitrarr_runner.http import HttpClient, Response
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[SimulatorProcess]:
-    short = {"slow": 0.1, "late": 0.3, "lag": 0.4, "busy": 7}
+    short = {"slow": 0.8, "late": 0.8, "lag": 0.8, "busy": 7}
     with start(lists=("DETRAN", "Civil Ação"), spans=short) as simulator:
         yield simulator
 

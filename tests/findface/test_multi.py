@@ -301,7 +301,7 @@ def test_a_slow_answer_is_waited_for_up_to_the_timeout(
 ) -> None:
     simulator.set_faults({"slow": 1.0}, most=1)
     assert findface.create_card("slow", [2], {}).id
-    with connecting(simulator.url, timeout_read=0.04) as hasty:
+    with connecting(simulator.url, timeout_read=0.4) as hasty:
         hasty.watch_lists()
         simulator.set_faults({"slow": 1.0}, most=1)
         with pytest.raises(Unknown) as caught:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from mitrarr_runner.cli.place import Place, job_place, place, unknown_job
+from mitrarr_runner.cli.place import Place, job_place, place, strict, unknown_job
 from mitrarr_runner.cli.progress import Line
 from mitrarr_runner.cli.session import Session, output_format
 from mitrarr_runner.cli.verb import Verb, session
@@ -34,7 +34,7 @@ def validate(
 
     here = session(ctx)
     wanted = output_format(format)
-    found = place(here, path, need_good=False)
+    found = place(here, path)
     errors = bool(found.errors)
     if wanted == "json":
         here.json(problems_json(found.validation.problems))
@@ -76,7 +76,7 @@ def plan(
 
     here = session(ctx)
     wanted = output_format(format)
-    found = place(here, path)
+    found = strict(here, path)
     manifest = found.manifest
     if start is not None or end is not None:
         return _slots(here, found, start, end, wanted)
@@ -200,7 +200,7 @@ def _apply(
     from mitrarr_runner.engine.apply import Silent
     from mitrarr_runner.engine.tick import tick, tick_broken
 
-    found = place(here, path, need_good=False)
+    found = place(here, path)
     usable = found.usable
     if job is not None and usable is not None and job not in usable.jobs:
         raise unknown_job(job, usable)

@@ -122,13 +122,13 @@ def volume_low(scene: Scene) -> Iterator[Condition]:
     )
     for label in dict.fromkeys((*scene.manifest.volumes, *used)):
         jobs = _jobs_with(scene.manifest, "check_volume", "label", label)
-        yield _judged(scene, RuleWhen.VOLUME_LOW, "volume", label, jobs, bad="low")
+        yield _judged(scene, RuleWhen.VOLUME_LOW, "volume", label, jobs, "low", "high")
 
 
 def heartbeat_late(scene: Scene) -> Iterator[Condition]:
     for name, heartbeat in scene.manifest.heartbeats.items():
         jobs = (heartbeat.job,) if heartbeat.job else ()
-        yield _judged(scene, RuleWhen.HEARTBEAT_LATE, "heartbeat", name, jobs, bad="late")
+        yield _judged(scene, RuleWhen.HEARTBEAT_LATE, "heartbeat", name, jobs, "late")
 
 
 def destination_down(scene: Scene) -> Iterator[Condition]:
@@ -137,26 +137,26 @@ def destination_down(scene: Scene) -> Iterator[Condition]:
         if name in scene.facts.paused_destinations:
             yield _unknown(RuleWhen.DESTINATION_DOWN, name, jobs)
         else:
-            yield _judged(scene, RuleWhen.DESTINATION_DOWN, "destination", name, jobs, bad="down")
+            yield _judged(scene, RuleWhen.DESTINATION_DOWN, "destination", name, jobs, "down")
 
 
 def manifest_broken(scene: Scene) -> Iterator[Condition]:
     name = scene.manifest.name
-    yield _judged(scene, RuleWhen.MANIFEST_BROKEN, "manifest", name, (), bad="broken")
+    yield _judged(scene, RuleWhen.MANIFEST_BROKEN, "manifest", name, (), "broken")
 
 
 def channel_failed(scene: Scene) -> Iterator[Condition]:
     for name in scene.channels:
-        yield _judged(scene, RuleWhen.CHANNEL_FAILED, "channel", name, (), bad="failed")
+        yield _judged(scene, RuleWhen.CHANNEL_FAILED, "channel", name, (), "failed")
 
 
 def _judged(
-    scene: Scene, when: RuleWhen, kind: str, subject: str, jobs: tuple[str, ...], *, bad: str
+    scene: Scene, when: RuleWhen, kind: str, subject: str, jobs: tuple[str, ...], *bad: str
 ) -> Condition:
-    """A condition from the latest verdict of a check; any state but ok and `bad` is unknown."""
+    """From the latest verdict of a check; any state but ok and those of `bad` is unknown."""
     verdict = scene.facts.verdicts.get((kind, subject))
     suspended = bool(jobs) and all(job in scene.facts.paused_jobs for job in jobs)
-    if verdict is None or suspended or verdict.state not in ("ok", bad):
+    if verdict is None or suspended or verdict.state not in ("ok", *bad):
         return _unknown(when, subject, jobs)
     detail = {"code": verdict.code} | _masked(verdict.detail)
     if verdict.state == "ok":

@@ -217,7 +217,9 @@ def _problems(detail: Mapping[str, Any]) -> Text:
 def _low(detail: Mapping[str, Any]) -> Text:
     if "value" not in detail:
         return _code(detail)
-    return text("{value}<{low}", value=str(detail["value"]), low=str(detail.get("low")))
+    if detail.get("code") == "rise":
+        return _plain(f"{detail['value']}>{detail.get('high')}")
+    return _plain(f"{detail['value']}<{detail.get('low')}")
 
 
 _BRIEFS: Mapping[str, Callable[[Mapping[str, Any]], Text]] = {
@@ -274,13 +276,10 @@ def _volume(subject: str, detail: Mapping[str, Any]) -> Text:
             value=detail.get("value", "?"),
             low=detail.get("low", "?"),
         )
-    return text(
-        "low volume: {label} {value}, expected {low} to {high}",
-        label=subject,
-        value=detail["value"],
-        low=detail["low"],
-        high=detail["high"],
-    )
+    values = {key: detail[key] for key in ("value", "low", "high")} | {"label": subject}
+    if detail.get("code") == "rise":
+        return text("high volume: {label} {value}, expected {low} to {high}", **values)
+    return text("low volume: {label} {value}, expected {low} to {high}", **values)
 
 
 _SENTENCES: Mapping[str, Callable[[str, Mapping[str, Any]], Text]] = {

@@ -1,171 +1,33 @@
-"""Which manifest, which site, which store does this call mean?
-
-PATH or --config, then $MITRARR_CONFIG, then ./configs/prod, then what the site last applied, else
-the built-in defaults. A verb that looks or operates works on the last good version while the
-manifest is broken; `strict` is for verbs that must not (plan).
-"""
+"""The places of engine/places, for a Session of the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
-
-from mitrarr_runner.cli.session import Session, did_you_mean
-from mitrarr_runner.engine.validate import Validation, validate
-from mitrarr_runner.errors import UsageError
-from mitrarr_runner.manifest import build, compiled
-from mitrarr_runner.manifest.diff import Change, changes
-from mitrarr_runner.manifest.load import absolute, find_manifest
-from mitrarr_runner.manifest.model import Manifest
-from mitrarr_runner.manifest.problem import Level, Problem
-from mitrarr_runner.site import Site
-from mitrarr_runner.store.database import Database, open_database, open_readonly
+from mitrarr_runner.cli.session import Session
+from mitrarr_runner.engine import places
+from mitrarr_runner.engine.places import Call, Place, unknown_job
 from mitrarr_runner.text import text
 
+__all__ = ["Place", "destination_place", "job_place", "place", "strict", "unknown_job"]
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """manifest: the one to work with: the good one, else the last good one, else the defaults.
 
-    usable: what apply may run (None: broken and no last good one); shown: the path as given;
-    root_from: "settings" where the manifest names its root, else "lookup".
-    """
-
-    manifest: Manifest
-    usable: Manifest | None
-    last_good: Manifest | None
-    site: Site
-    shown: str
-    name: str
-    root_from: str
-    validation: Validation
-
-    @property
-    def errors(self) -> tuple[Problem, ...]:
-        return tuple(p for p in self.validation.problems if p.level is Level.ERROR)
-
-    @property
-    def broken(self) -> bool:
-        return bool(self.errors)
-
-    @property
-    def path(self) -> Path:
-        return self.site.root / self.manifest.settings.store
-
-    def open_store(self) -> Database:
-        """Open the store for writing, making it where it is missing."""
-        self.site.make()
-        return open_database(self.path)
-
-    def open_readonly(self) -> Database | None:
-        """Open the store for reading; None where nothing was ever stored."""
-        return open_readonly(self.path)
-
-    def changes(self) -> tuple[Change, ...]:
-        """What differs from the manifest that was last applied."""
-        return changes(self.last_good, self.manifest) if self.last_good is not None else ()
+def _call(session: Session) -> Call:
+    return Call(session.environment, session.cwd)
 
 
 def place(session: Session, given: str | None) -> Place:
-    """The place a verb works on; see the module's text for a broken manifest."""
-    shown = find_manifest(given, session.environment, session.cwd)
-    found = _place(session, shown)
-    if shown is None:
-        known = [other for other in _others(session, found) if other.usable is not None]
-        if len(known) == 1:
-            return known[0]
-    return found
+    return places.place(_call(session), given)
 
 
 def strict(session: Session, given: str | None) -> Place:
-    """Like `place`, but a manifest with errors is refused, with its first error."""
-    found = place(session, given)
-    if found.errors:
-        first = found.errors[0]
-        where = f"{first.file}:{first.line}:{first.column}" if first.line else first.file
-        raise UsageError(
-            text("{where}: {message}", where=where, message=first.message),
-            code="manifest",
-            hint=text("see every problem: mitrarr validate {path}", path=found.shown),
-        )
-    return found
-
-
-def _place(session: Session, shown: str | None) -> Place:
-    found = validate(shown, environment=session.environment, cwd=session.cwd)
-    site = Site(found.root.root)
-    name = found.manifest.name if found.manifest is not None else _name(session, shown)
-    last_good = compiled.load_last_good(site, name)
-    usable = found.manifest or last_good
-    manifest = usable or replace(build.default_manifest(site.root), name=name)
-    return Place(
-        manifest,
-        usable,
-        last_good,
-        site,
-        shown or "",
-        name,
-        "settings" if found.root.why == "settings" else "lookup",
-        found,
-    )
-
-
-def _name(session: Session, shown: str | None) -> str:
-    if shown is None:
-        return "default"
-    return build.default_name(absolute(shown, session.environment, session.cwd))
-
-
-def _others(session: Session, found: Place) -> Iterator[Place]:
-    """The places of the other manifests that this site has applied."""
-    for known in compiled.known_manifests(found.site):
-        if known.path is not None and known.name != found.name:
-            other = _place(session, str(known.path))
-            if other.site.root == found.site.root:
-                yield other
+    return places.strict(_call(session), given)
 
 
 def job_place(session: Session, given: str | None, job: str) -> Place:
-    """The place whose manifest has the job: the usual one, else another one of the same site.
-
-    Where the manifest cannot be read at all, any job is taken, with a warning.
-    """
-    found = place(session, given)
-    if job in found.manifest.jobs:
-        return found
-    if given is None:
-        for other in _others(session, found):
-            if job in other.manifest.jobs:
-                return other
-    if found.broken and found.usable is None:
+    found = places.job_place(_call(session), given, job)
+    if found.usable is None:
         session.warn(text("warning: the manifest cannot be read; {job} is taken as it is", job=job))
-        return found
-    raise unknown_job(job, found.manifest)
+    return found
 
 
 def destination_place(session: Session, given: str | None, destination: str) -> Place:
-    """The same for a destination."""
-    found = place(session, given)
-    if destination in found.manifest.destinations:
-        return found
-    if given is None:
-        for other in _others(session, found):
-            if destination in other.manifest.destinations:
-                return other
-    if found.broken and found.usable is None:
-        return found
-    raise UsageError(
-        text("there is no destination {name}", name=destination),
-        code="unknown_destination",
-        hint=did_you_mean(destination, found.manifest.destinations),
-    )
-
-
-def unknown_job(job: str, manifest: Manifest) -> UsageError:
-    names = ", ".join(list(manifest.jobs)[:10]) or "-"
-    return UsageError(
-        text('there is no job "{job}" in manifest {manifest}', job=job, manifest=manifest.name),
-        code="unknown_job",
-        hint=did_you_mean(job, manifest.jobs) or text("its jobs: {names}", names=names),
-    )
+    return places.destination_place(_call(session), given, destination)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -83,14 +83,6 @@ def _login() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> Text | None:
-    """A hint for a misspelt name."""
-    import difflib
-
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return text('did you mean "{name}"?', name=close[0]) if close else None
 
 
 def output_format(value: str, allowed: tuple[str, ...] = ("text", "json")) -> str:

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from mitrarr_runner.cli.place import place
-from mitrarr_runner.cli.session import Session, did_you_mean, output_format
+from mitrarr_runner.cli.session import Session, output_format
 from mitrarr_runner.cli.verb import Verb, session
+from mitrarr_runner.engine.places import did_you_mean
 from mitrarr_runner.errors import MitrarrError, UsageError
 from mitrarr_runner.manifest.model import Severity
 from mitrarr_runner.text import mark, text

@@ -1,0 +1,184 @@
+"""Which manifest, which site, which store does this call mean?
+
+PATH or --config, then $MITRARR_CONFIG, then ./configs/prod, then what the site last applied, else
+the built-in defaults. A verb that looks or operates works on the last good version while the
+manifest is broken; `strict` is for verbs that must not (plan).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from mitrarr_runner.engine.validate import Validation, validate
+from mitrarr_runner.errors import UsageError
+from mitrarr_runner.manifest import build, compiled
+from mitrarr_runner.manifest.diff import Change, changes
+from mitrarr_runner.manifest.load import absolute, find_manifest
+from mitrarr_runner.manifest.model import Manifest
+from mitrarr_runner.manifest.problem import Level, Problem
+from mitrarr_runner.site import Site
+from mitrarr_runner.store.database import Database, open_database, open_readonly
+from mitrarr_runner.text import Text, text
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Where a call comes from: what the look-up of manifest and root depends on."""
+
+    environment: Mapping[str, str]
+    cwd: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """manifest: the one to work with: the good one, else the last good one, else the defaults.
+
+    usable: what apply may run (None: broken and no last good one); shown: the path as given;
+    root_from: "settings" where the manifest names its root, else "lookup".
+    """
+
+    manifest: Manifest
+    usable: Manifest | None
+    last_good: Manifest | None
+    site: Site
+    shown: str
+    name: str
+    root_from: str
+    validation: Validation
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(p for p in self.validation.problems if p.level is Level.ERROR)
+
+    @property
+    def broken(self) -> bool:
+        return bool(self.errors)
+
+    @property
+    def path(self) -> Path:
+        return self.site.root / self.manifest.settings.store
+
+    def open_store(self) -> Database:
+        """Open the store for writing, making it where it is missing."""
+        self.site.make()
+        return open_database(self.path)
+
+    def open_readonly(self) -> Database | None:
+        """Open the store for reading; None where nothing was ever stored."""
+        return open_readonly(self.path)
+
+    def changes(self) -> tuple[Change, ...]:
+        """What differs from the manifest that was last applied."""
+        return changes(self.last_good, self.manifest) if self.last_good is not None else ()
+
+
+def place(call: Call, given: str | None) -> Place:
+    """The place a verb works on; see the module's text for a broken manifest."""
+    shown = find_manifest(given, call.environment, call.cwd)
+    found = _place(call, shown)
+    if shown is None:
+        known = [other for other in _others(call, found) if other.usable is not None]
+        if len(known) == 1:
+            return known[0]
+    return found
+
+
+def strict(call: Call, given: str | None) -> Place:
+    """Like `place`, but a manifest with errors is refused, with its first error."""
+    found = place(call, given)
+    if found.errors:
+        first = found.errors[0]
+        where = f"{first.file}:{first.line}:{first.column}" if first.line else first.file
+        raise UsageError(
+            text("{where}: {message}", where=where, message=first.message),
+            code="manifest",
+            hint=text("see every problem: mitrarr validate {path}", path=found.shown),
+        )
+    return found
+
+
+def _place(call: Call, shown: str | None) -> Place:
+    found = validate(shown, environment=call.environment, cwd=call.cwd)
+    site = Site(found.root.root)
+    name = found.manifest.name if found.manifest is not None else _name(call, shown)
+    last_good = compiled.load_last_good(site, name)
+    usable = found.manifest or last_good
+    manifest = usable or replace(build.default_manifest(site.root), name=name)
+    return Place(
+        manifest,
+        usable,
+        last_good,
+        site,
+        shown or "",
+        name,
+        "settings" if found.root.why == "settings" else "lookup",
+        found,
+    )
+
+
+def _name(call: Call, shown: str | None) -> str:
+    if shown is None:
+        return "default"
+    return build.default_name(absolute(shown, call.environment, call.cwd))
+
+
+def _others(call: Call, found: Place) -> Iterator[Place]:
+    """The places of the other manifests that this site has applied."""
+    for known in compiled.known_manifests(found.site):
+        if known.path is not None and known.name != found.name:
+            other = _place(call, str(known.path))
+            if other.site.root == found.site.root:
+                yield other
+
+
+def job_place(call: Call, given: str | None, job: str) -> Place:
+    """The place whose manifest has the job: the usual one, else another one of the same site.
+
+    Where the manifest cannot be read at all, any job is taken (`Place.usable` is None then).
+    """
+    found = place(call, given)
+    if job in found.manifest.jobs:
+        return found
+    if given is None:
+        for other in _others(call, found):
+            if job in other.manifest.jobs:
+                return other
+    if found.broken and found.usable is None:
+        return found
+    raise unknown_job(job, found.manifest)
+
+
+def destination_place(call: Call, given: str | None, destination: str) -> Place:
+    """The same for a destination."""
+    found = place(call, given)
+    if destination in found.manifest.destinations:
+        return found
+    if given is None:
+        for other in _others(call, found):
+            if destination in other.manifest.destinations:
+                return other
+    if found.broken and found.usable is None:
+        return found
+    raise UsageError(
+        text("there is no destination {name}", name=destination),
+        code="unknown_destination",
+        hint=did_you_mean(destination, found.manifest.destinations),
+    )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> Text | None:
+    """A hint for a misspelt name."""
+    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return text('did you mean "{name}"?', name=close[0]) if close else None
+
+
+def unknown_job(job: str, manifest: Manifest) -> UsageError:
+    names = ", ".join(list(manifest.jobs)[:10]) or "-"
+    return UsageError(
+        text('there is no job "{job}" in manifest {manifest}', job=job, manifest=manifest.name),
+        code="unknown_job",
+        hint=did_you_mean(job, manifest.jobs) or text("its jobs: {names}", names=names),
+    )

@@ -11,7 +11,7 @@ from datetime import tzinfo
 
 from mitrarr_runner import redact, templates
 from mitrarr_runner.alerts import words
-from mitrarr_runner.alerts.model import Notice
+from mitrarr_runner.alerts.model import Notice, NoticeKind
 from mitrarr_runner.text import Catalogue, Text, text
 
 
@@ -60,7 +60,7 @@ def letter(notice: Notice, say: Catalogue, zone: tzinfo) -> Letter:
                 "checked": say(text("Already checked")),
                 "advice": say(text("What to do")),
             },
-            "footer": say(text("No personal data in this message.")),
+            "footer": say(_footer(notice)),
         },
     )
     first, _, rest = rendered.partition("\n")
@@ -80,6 +80,13 @@ def _facts(notice: Notice, say: Catalogue, zone: tzinfo) -> tuple[tuple[Text, Te
         (text("Rule"), Text("{value}", {"value": f"{notice.rule} {notice.subject}"})),
         (text("Server"), where),
     )
+
+
+def _footer(notice: Notice) -> Text:
+    """What somebody typed may hold anything; only what we wrote can be vouched for."""
+    if notice.kind is NoticeKind.MANUAL:
+        return text("Typed by a person; long numbers are masked.")
+    return text("No personal data in this message.")
 
 
 def _said(say: Catalogue, pairs: tuple[tuple[Text, Text], ...]) -> list[tuple[str, str]]:

@@ -143,6 +143,22 @@ def of_job(db: Database, manifest: str, job: str, limit: int) -> tuple[SlotRow, 
     return tuple(_row(row) for row in rows)
 
 
+def not_run(
+    db: Database, manifest: str, job: str, after: datetime | None, limit: int
+) -> tuple[SlotRow, ...]:
+    """The newest rows after `after` that no run has, newest first; None = of all time."""
+    rows = db.rows(
+        "SELECT * FROM slots WHERE manifest = :manifest AND job = :job"
+        " AND slot > :after AND state <> 'claimed'"
+        " ORDER BY slot DESC LIMIT :limit",
+        manifest=manifest,
+        job=job,
+        after=0 if after is None else epoch(after),
+        limit=limit,
+    )
+    return tuple(_row(row) for row in rows)
+
+
 def _row(data: Row) -> SlotRow:
     return SlotRow(
         data["job"],

@@ -107,6 +107,7 @@ CREATE INDEX registry_state ON registry (state, id);
 CREATE INDEX registry_sha256 ON registry (sha256);
 CREATE INDEX registry_run ON registry (run);
 CREATE INDEX registry_tcn ON registry (source, tcn);
+CREATE INDEX registry_changed ON registry (changed_at);
 
 -- Content-addressed originals; place: store | quarantine. Rows of `registry` refer by sha256.
 CREATE TABLE blobs (
@@ -142,6 +143,7 @@ CREATE TABLE deliveries (
 );
 CREATE UNIQUE INDEX deliveries_token ON deliveries (destination, token);
 CREATE INDEX deliveries_registry ON deliveries (registry, destination);
+CREATE INDEX deliveries_changed ON deliveries (changed_at);
 
 -- The two creates of a person, each with its own state machine (FINDFACE section 3).
 -- part: card | face. state: pending | sending | sent | parked.

@@ -1,0 +1,321 @@
+"""How does a site stand? Everything `status` tells, read once and given as values.
+
+It reads the store, the spools, the heartbeat and the disk, and changes nothing. A spool that
+cannot be reached is a sentence here, never an error: a status must come out while things are down.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from mitrarr_runner.clock import Clock, from_epoch
+from mitrarr_runner.delivery import desk
+from mitrarr_runner.delivery.desk import Shown
+from mitrarr_runner.engine.state import gather
+from mitrarr_runner.errors import MitrarrError
+from mitrarr_runner.intake import spool
+from mitrarr_runner.intake.spool import SpoolLook
+from mitrarr_runner.manifest.model import Job, Manifest, Source
+from mitrarr_runner.plan import StateView, plan, upcoming
+from mitrarr_runner.site import Site
+from mitrarr_runner.store import incidents, pauses, readings, registry, runs, sightings
+from mitrarr_runner.store import slots as slot_rows
+from mitrarr_runner.store.database import Database
+from mitrarr_runner.store.deliveries import State as PersonState
+from mitrarr_runner.store.incidents import Incident
+from mitrarr_runner.store.pauses import Pause, Paused
+from mitrarr_runner.store.registry import Record
+from mitrarr_runner.store.registry import State as FileState
+from mitrarr_runner.store.runs import Outcome, Run
+from mitrarr_runner.store.slots import SlotRow, SlotState
+from mitrarr_runner.store.tallies import registered_since, sent_since
+from mitrarr_runner.text import Text
+
+EVENTS = 12
+"""How many of the last things that happened to a job are shown."""
+
+PILE = 3
+"""How many of the files and people that wait for somebody are shown by handle."""
+
+OVERDUE = timedelta(minutes=10)
+"""A run that should have begun that long ago means that nobody calls apply."""
+
+SILENT = timedelta(hours=2)
+"""An apply that long ago means the same, whether anything was due or not."""
+
+
+class Mark(StrEnum):
+    """What became of one slot or one run of a job."""
+
+    OK = "ok"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    LOST = "lost"
+    BLOCKED = "blocked"
+    PAUSED = "paused"
+    SKIPPED = "skipped"
+    MISSED = "missed"
+    REPLACED = "replaced"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that is over. slot: None for a run by hand; run: None where nothing ran."""
+
+    at: datetime
+    mark: Mark
+    slot: datetime | None = None
+    run: Run | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobStanding:
+    """events: what is over, oldest first, at most EVENTS. failures: bad ends in a row.
+
+    last_slot: the newest slot that is over, whatever became of it. next_slot: None without a
+    schedule, and while a pause has no end.
+    """
+
+    name: str
+    running: Run | None = None
+    pause: Pause | None = None
+    events: tuple[Event, ...] = ()
+    failures: int = 0
+    last_slot: datetime | None = None
+    next_slot: datetime | None = None
+
+    @property
+    def newest(self) -> Event | None:
+        return self.events[-1] if self.events else None
+
+    @property
+    def last_run(self) -> Run | None:
+        """The newest run that is over."""
+        return next((event.run for event in reversed(self.events) if event.run), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolStanding:
+    """Exactly one of look and trouble is set."""
+
+    source: str
+    look: SpoolLook | None = None
+    trouble: Text | None = None
+    hint: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Everything `status` tells, at one instant.
+
+    broken: the manifest has errors and this is the last good one. applied: when apply was last
+    here, None = never. overdue: something should have begun long ago. disk: used, in percent.
+    down: code of the trouble by destination. quarantined, parked: the newest few.
+    """
+
+    manifest: str
+    fingerprint: str
+    at: datetime
+    zone: ZoneInfo
+    host: str
+    broken: bool = False
+    applied: datetime | None = None
+    overdue: bool = False
+    draining: bool = False
+    disk: int | None = None
+    jobs: tuple[JobStanding, ...] = ()
+    spools: tuple[SpoolStanding, ...] = ()
+    registry: Mapping[FileState, int] = field(default_factory=dict)
+    deliveries: Mapping[PersonState, int] = field(default_factory=dict)
+    registered_today: int = 0
+    sent_today: int = 0
+    incidents: tuple[Incident, ...] = ()
+    paused_destinations: tuple[Pause, ...] = ()
+    down: Mapping[str, str] = field(default_factory=dict)
+    quarantined: Sequence[Record] = ()
+    parked: Sequence[Shown] = ()
+
+
+def standing(
+    db: Database | None, manifest: Manifest, site: Site, clock: Clock, *, broken: bool = False
+) -> Standing:
+    """db None = nothing was ever applied here."""
+    now = clock.now()
+    zone = ZoneInfo(manifest.settings.timezone)
+    base = Standing(
+        manifest=manifest.name,
+        fingerprint=manifest.fingerprint,
+        at=now,
+        zone=zone,
+        host=socket.gethostname(),
+        broken=broken,
+        applied=_applied(site, manifest.name),
+        disk=_disk(site),
+        jobs=tuple(_unknown(job, now) for job in manifest.jobs.values()),
+        spools=tuple(_spools(db, manifest, now)),
+        registry=dict.fromkeys(FileState, 0),
+        deliveries=dict.fromkeys(PersonState, 0),
+    )
+    return base if db is None else _from_store(db, base, manifest, site, clock)
+
+
+def _from_store(
+    db: Database, base: Standing, manifest: Manifest, site: Site, clock: Clock
+) -> Standing:
+    name, now = manifest.name, base.at
+    view = gather(db, manifest, site, clock, now)
+    midnight = now.astimezone(base.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    held = pauses.of(db, name, Paused.DESTINATION).values()
+    return replace(
+        base,
+        overdue=_overdue(manifest, view, now),
+        draining=view.draining,
+        jobs=tuple(_job(db, name, job, view, now) for job in manifest.jobs.values()),
+        registry=registry.counts(db),
+        deliveries=desk.counts(db),
+        registered_today=registered_since(db, midnight),
+        sent_today=sent_since(db, midnight),
+        incidents=incidents.open_incidents(db, name),
+        paused_destinations=tuple(pause for pause in held if pause.holds(now)),
+        down=_down(db, manifest),
+        quarantined=registry.listing(db, state=FileState.QUARANTINED, limit=PILE),
+        parked=desk.listing(db, state=PersonState.PARKED, limit=PILE),
+    )
+
+
+def _unknown(job: Job, now: datetime) -> JobStanding:
+    return JobStanding(job.name, next_slot=_next_slot(job, None, now))
+
+
+def _job(db: Database, manifest: str, job: Job, view: StateView, now: datetime) -> JobStanding:
+    pause = view.pauses.get(job.name)
+    if pause is not None and not pause.holds(now):
+        pause = None
+    lost = view.lost.get(job.name)
+    rows = slot_rows.of_job(db, manifest, job.name, EVENTS)
+    found = events(
+        runs.history(db, manifest, job=job.name, limit=EVENTS), rows, lost.id if lost else None
+    )
+    over = [event.slot for event in found if event.slot is not None]
+    failures = runs.consecutive_failures(db, manifest, job.name)
+    return JobStanding(
+        job.name,
+        running=view.running.get(job.name),
+        pause=pause,
+        events=found[-EVENTS:],
+        failures=failures + (1 if lost is not None and not lost.finished else 0),
+        last_slot=max(over, default=None),
+        next_slot=_next_slot(job, pause, now),
+    )
+
+
+def events(
+    found: Sequence[Run], rows: Sequence[SlotRow], lost: int | None = None
+) -> tuple[Event, ...]:
+    """Runs and slots that were not run as one row of events, oldest first; `lost`: the unfinished
+    run whose process is gone. What still goes on or waits is no event.
+    """
+    told = [
+        Event(run.started_at, mark, run.slot, run)
+        for run in found
+        if (mark := _mark_of_run(run, lost)) is not None
+    ]
+    told += [
+        Event(row.at, _MARKS[row.state], row.until or row.slot)
+        for row in rows
+        if row.state in _MARKS
+    ]
+    return tuple(sorted(told, key=lambda event: (event.at, event.slot or event.at)))
+
+
+_MARKS: Mapping[SlotState, Mark] = {
+    SlotState.MISSED: Mark.MISSED,
+    SlotState.MISSED_RANGE: Mark.MISSED,
+    SlotState.SKIPPED: Mark.SKIPPED,
+    SlotState.PAUSED: Mark.PAUSED,
+    SlotState.BLOCKED: Mark.BLOCKED,
+}
+
+
+def _mark_of_run(run: Run, lost: int | None) -> Mark | None:
+    if run.outcome is not None:
+        return Mark(run.outcome.value)
+    return Mark.LOST if run.id == lost else None
+
+
+def outcome(event: Event | None) -> Outcome | None:
+    """An event as the contract's list of outcomes has it.
+
+    What did not run is `skipped`; so is a run ended by hand: the work was not done, it is nobody's
+    failure, and the count of failures in a row neither grows nor starts anew.
+    """
+    if event is None:
+        return None
+    if event.mark in (Mark.MISSED, Mark.PAUSED, Mark.STOPPED):
+        return Outcome.SKIPPED
+    return Outcome(event.mark.value)
+
+
+def _next_slot(job: Job, pause: Pause | None, now: datetime) -> datetime | None:
+    start = now
+    if pause is not None:
+        if pause.until is None:
+            return None
+        start = pause.until - timedelta(seconds=1)
+    return next(iter(upcoming(job, start, 1)), None)
+
+
+def _overdue(manifest: Manifest, view: StateView, now: datetime) -> bool:
+    if view.draining:
+        return False
+    planned = plan(manifest, view, now).entries
+    return any(entry.starts and now - entry.due_at >= OVERDUE for entry in planned)
+
+
+def _down(db: Database, manifest: Manifest) -> Mapping[str, str]:
+    return {
+        verdict.subject: verdict.code
+        for verdict in readings.verdicts(db, manifest.name)
+        if verdict.kind == "destination"
+        and verdict.state == "down"
+        and verdict.subject in manifest.destinations
+    }
+
+
+def _spools(db: Database | None, manifest: Manifest, now: datetime) -> list[SpoolStanding]:
+    return [_spool(db, source, now) for source in manifest.sources.values() if source.spool]
+
+
+def _spool(db: Database | None, source: Source, now: datetime) -> SpoolStanding:
+    seen = {} if db is None else sightings.seen_files(db, source.name)
+    try:
+        return SpoolStanding(source.name, spool.look(source, seen, now))
+    except MitrarrError as error:
+        return SpoolStanding(source.name, trouble=error.message, hint=error.hint)
+
+
+def _applied(site: Site, manifest: str) -> datetime | None:
+    """Every apply touches its heartbeat, the early way out of wake.py included."""
+    try:
+        return from_epoch(int((site.heartbeat / manifest).stat().st_mtime))
+    except OSError:
+        return None
+
+
+def _disk(site: Site) -> int | None:
+    """How full the root's disk is for an ordinary user, in percent, rounded up as df does."""
+    try:
+        found = os.statvfs(site.root)
+    except OSError:
+        return None
+    used = found.f_blocks - found.f_bfree
+    usable = used + found.f_bavail
+    return -(-100 * used // usable) if usable else None

@@ -83,10 +83,17 @@ def open_database(path: Path) -> Database:
 
 
 def open_readonly(path: Path) -> Database | None:
-    """Open an existing store for reading only (the guardian's watched store); None when absent."""
+    """Open an existing store for reading only (the guardian's watched store); None when absent.
+
+    Raises StateError when it is damaged, or newer than this program.
+    """
     if not path.exists():
         return None
-    return _guarded(path, lambda: Database(_connect(f"{path.as_uri()}?mode=ro", uri=True), path))
+    database = _guarded(path, lambda: _open_readable(path))
+    if _version(database) == 0:  # made, but killed before its first table: nothing was stored
+        database.close()
+        return None
+    return database
 
 
 def _guarded(path: Path, opening: object) -> Database:
@@ -107,6 +114,13 @@ def _connect(target: str, *, uri: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(target, timeout=_BUSY_SECONDS, isolation_level=None, uri=uri)
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def _open_readable(path: Path) -> Database:
+    """SQLite opens lazily: only the first read tells whether this is a store."""
+    database = Database(_connect(f"{path.as_uri()}?mode=ro", uri=True), path)
+    _refuse_newer(_version(database))
+    return database
 
 
 def _open_writable(path: Path) -> Database:
@@ -130,6 +144,19 @@ def _open_writable(path: Path) -> Database:
 def _migrate(database: Database) -> None:
     """Bring the schema up to SCHEMA_VERSION; each numbered file in a transaction of its own."""
     version = _version(database)
+    _refuse_newer(version)
+    for number in range(version + 1, SCHEMA_VERSION + 1):
+        script = next(Path(__file__).with_name("migrations").glob(f"{number:04d}_*.sql"))
+        with database.transaction():
+            if _version(database) >= number:  # another process was faster
+                continue
+            for statement in script.read_text(encoding="utf-8").split(";\n"):
+                if statement.strip():
+                    database.execute(statement)
+            database.execute(f"PRAGMA user_version = {number}")
+
+
+def _refuse_newer(version: int) -> None:
     if version > SCHEMA_VERSION:
         raise StateError(
             text(
@@ -140,15 +167,6 @@ def _migrate(database: Database) -> None:
             code="store_newer",
             hint=text("install the newer mitrarr again; nothing was changed"),
         )
-    for number in range(version + 1, SCHEMA_VERSION + 1):
-        script = next(Path(__file__).with_name("migrations").glob(f"{number:04d}_*.sql"))
-        with database.transaction():
-            if _version(database) >= number:  # another process was faster
-                continue
-            for statement in script.read_text(encoding="utf-8").split(";\n"):
-                if statement.strip():
-                    database.execute(statement)
-            database.execute(f"PRAGMA user_version = {number}")
 
 
 def _version(database: Database) -> int:

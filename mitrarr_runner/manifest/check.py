@@ -8,7 +8,7 @@ and what is allowed but probably not meant (`advice`). Touches neither host, sec
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mitrarr_runner.manifest import advice, references, schemas
@@ -30,13 +30,13 @@ def check(merged: Merged) -> tuple[Problem, ...]:
     return ordered(problems)
 
 
-def ordered(problems: list[Problem]) -> tuple[Problem, ...]:
+def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """By file, line and column; the first of those of one place that say the same."""
     once = dict.fromkeys(problems)
     return tuple(sorted(once, key=lambda p: (p.file, p.line or 0, p.column or 0, p.level.value)))
 
 
-def fatal(problems: tuple[Problem, ...]) -> bool:
+def fatal(problems: Iterable[Problem]) -> bool:
     """Whether anything is worse than a warning."""
     return any(problem.level is Level.ERROR for problem in problems)
 

@@ -278,3 +278,10 @@ class Manifest:
     heartbeats: Mapping[str, Heartbeat] = field(default_factory=dict)
     alerts: Alerts = Alerts()
     files: tuple[Path, ...] = ()
+
+
+def source_named(manifest: Manifest, name: str) -> Source | None:
+    """The source of that name; without a manifest (`path` is None) any name is a source, of files
+    that are brought by hand."""
+    found = manifest.sources.get(name)
+    return Source(name) if found is None and manifest.path is None else found

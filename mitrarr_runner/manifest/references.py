@@ -54,6 +54,7 @@ def check(merged: Merged, nearest: Nearest) -> Iterator[Problem]:
             base: Path = ("alerts", "rules", index)
             yield from asked.each((*base, "to"), rule.get("to"), "channels")
             yield from asked.each((*base, "jobs"), rule.get("jobs"), "jobs")
+            yield from _times(base, rule, merged.marks)
     yield from circles(merged)
     yield from _zones(merged, nearest)
     yield from _dates(merged)
@@ -124,6 +125,16 @@ def _one_subject(path: Path, heartbeat: dict[str, Data], marks: Marks) -> Iterat
             "one_subject",
             path,
             text("a heartbeat belongs to a job or to a manifest: exactly one of the two"),
+        )
+
+
+def _times(path: Path, rule: dict[str, Data], marks: Marks) -> Iterator[Problem]:
+    if rule.get("when") in ("job_failed", "job_lost") and isinstance(rule.get("after"), str):
+        yield marks.error(
+            "bad_value",
+            (*path, "after"),
+            text("here `after` counts times in a row, not a length of time"),
+            text("Write a number without a unit, for example 2."),
         )
 
 

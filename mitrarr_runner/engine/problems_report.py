@@ -1,0 +1,143 @@
+"""How are problems shown? The text of `mitrarr validate`, and its JSON. Pure: prints nothing."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from mitrarr_runner.engine.validate import Validation
+from mitrarr_runner.manifest.problem import Level, Problem
+from mitrarr_runner.text import Catalogue, Text, plural, text
+
+WIDTH = 80
+_WIDEST = 200
+_INDENT = " " * 7
+
+
+@dataclass(frozen=True, slots=True)
+class LastGood:
+    """What apply uses while a manifest is broken."""
+
+    fingerprint: str
+    at: datetime
+    zone: ZoneInfo
+
+
+def problems_json(problems: Iterable[Problem]) -> dict[str, object]:
+    """DESIGN section 6. Messages are English, as everything in JSON; the codes are stable."""
+    return {"version": 1, "problems": [_json(problem) for problem in problems]}
+
+
+def _json(problem: Problem) -> dict[str, object]:
+    return {
+        "code": problem.code,
+        "severity": problem.level.value,
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "path": problem.path,
+        "message": str(problem.message),
+        "hint": None if problem.hint is None else str(problem.hint),
+    }
+
+
+def problems_text(validation: Validation, say: Catalogue, last_good: LastGood | None = None) -> str:
+    """The whole report, without a line end at its end."""
+    lines = [say(_head(validation))]
+    for problem in validation.problems:
+        lines += ["", *_problem(problem, validation, say)]
+    if validation.errors:
+        lines += ["", *_foot(say, last_good)]
+    return "\n".join(lines)
+
+
+def _head(validation: Validation) -> Text:
+    if not validation.shown:
+        return text("no manifest: the built-in defaults hold")
+    errors = len(validation.errors)
+    warnings = len(validation.problems) - errors
+    return text(
+        "{manifest}: {files}, {errors}, {warnings}",
+        manifest=validation.shown,
+        files=plural("1 file read", "{count} files read", len(validation.files)),
+        errors=plural("1 error", "{count} errors", errors),
+        warnings=plural("1 warning", "{count} warnings", warnings),
+    )
+
+
+def _foot(say: Catalogue, last_good: LastGood | None) -> Iterator[str]:
+    if last_good is not None:
+        words = text(
+            "apply does not use this manifest: it goes on with the last good one ({old}, {at}).",
+            old=last_good.fingerprint[:7],
+            at=say.moment(last_good.at, last_good.zone, seconds=False),
+        )
+        yield from textwrap.wrap(say(words), WIDTH)
+    yield say(text("Exit code: {number}", number="2"))
+
+
+def _problem(problem: Problem, validation: Validation, say: Catalogue) -> Iterator[str]:
+    word = text("ERROR") if problem.level is Level.ERROR else text("WARNING")
+    place = problem.file
+    if problem.line is not None:
+        place += f":{problem.line}:{problem.column}"
+    yield f"{say(word):<6} {place}  {dotted(problem.path)}".rstrip()
+    yield from _excerpt(problem, validation)
+    for sentence in (problem.message, problem.hint):
+        if sentence is not None:
+            yield from _wrapped(say(sentence))
+
+
+def _wrapped(sentence: str) -> list[str]:
+    return textwrap.wrap(
+        sentence,
+        WIDTH,
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _excerpt(problem: Problem, validation: Validation) -> Iterator[str]:
+    """The line with a caret run below it, and the line above it where that opens the block."""
+    if problem.line is None or problem.column is None:
+        return
+    line = validation.excerpts.get((problem.file, problem.line))
+    if line is None:
+        return
+    above = validation.excerpts.get((problem.file, problem.line - 1), "")
+    if above.strip() and _indentation(above) < _indentation(line):
+        yield _numbered(problem.line - 1, above[:_WIDEST])
+    start = problem.column - 1
+    cut = max(0, start - _WIDEST // 2) if len(line) > _WIDEST else 0
+    shown = line[cut : cut + _WIDEST]
+    yield _numbered(problem.line, shown.rstrip())
+    width = max(1, min(problem.width, len(shown) - (start - cut)))
+    yield f"{'':6} | {' ' * (start - cut)}{'^' * width}"
+
+
+def _numbered(number: int, line: str) -> str:
+    return f"{number:6} | {line}".rstrip()
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def dotted(pointer: str) -> str:
+    """`/jobs/a/steps/0/clean/folders` as people say it: jobs.a.steps[0] (a step is known by its
+    number, and the excerpt shows the rest)."""
+    shown = ""
+    for part in pointer.split("/")[1:]:
+        part = part.replace("~1", "/").replace("~0", "~")
+        if part.isdigit():
+            shown += f"[{part}]"
+            if shown.startswith("jobs."):
+                break
+        else:
+            shown += f".{part}" if shown else part
+    return shown

@@ -1,0 +1,258 @@
+"""How is a manifest loaded without being read? From `state/compiled/`, and the last good one.
+
+    <name>.json            checked data of the manifest as it was when it was last saved
+    <name>.key.json        for which path, which versions of its files, which program
+    <name>.last_good.json  the last one that `apply` took, for the day a broken one is pushed
+
+An entry is used only while every file has the size, mtime and inode it had, the folder has the
+names it had, and the program's own files are the same. Anything unexpected in here means: read the
+manifest. Nothing is trusted that a manifest's files could not have said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from mitrarr_runner import atomic, resources
+from mitrarr_runner.clock import epoch, from_epoch
+from mitrarr_runner.manifest import build, check, files, load
+from mitrarr_runner.manifest.files import Stamp
+from mitrarr_runner.manifest.load import Loaded
+from mitrarr_runner.manifest.merge import Marks, Merged
+from mitrarr_runner.manifest.model import Manifest
+from mitrarr_runner.site import FoundRoot, Site, find_root
+
+_UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
+_ROOT = re.compile(
+    rb"""(?<![\w-])root["']?[ \t]*:[ \t]*(?:"([^"\n]+)"|'([^'\n]+)'|([^\s,}#][^\n,}#]*))"""
+)
+_HEAD = re.compile(rb'\{"fingerprint": "([0-9a-f]{12})", "at": ([0-9]{1,11}),')
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A manifest that has been applied in a site. path: absolute."""
+
+    name: str
+    path: Path
+    fingerprint: str
+
+
+def recall(shown: str, *, environment: Mapping[str, str], cwd: Path) -> Loaded | None:
+    """The compiled manifest of a path, or None where it must be read.
+
+    The entry lies in the site's root, which only the manifest itself may know (`settings.root`):
+    where the other ways to a root do not lead to it, lines that look like that setting are tried.
+    A wrong guess does no harm: an entry says itself for which path and root it was made.
+    """
+    path = load.absolute(shown, cwd)
+    plain = find_root(None, path, environment, cwd)
+    for root in (plain.root, *_guessed_roots(path)):
+        for key in _keys(Site(root)):
+            if key.get("path") == str(path) and _fits(key, root, plain):
+                with contextlib.suppress(*_UNUSABLE):
+                    return _rebuilt(Site(root), key, shown, plain)
+    return None
+
+
+def save(loaded: Loaded) -> None:
+    """Keep a good manifest for `recall`; does nothing where the site has no state yet, or where
+    another path has an entry under the same name (a checkout that is only looked at). Raises
+    OSError where the state cannot be written."""
+    manifest = loaded.manifest
+    if manifest is None or manifest.path is None or loaded.data is None:
+        return
+    site = Site(manifest.root)
+    if not site.compiled.is_dir():
+        return
+    other = _read(_key_file(site, manifest.name))
+    if other and other.get("path") != str(manifest.path) and Path(other["path"]).exists():
+        return
+    _write(site, manifest, loaded)
+
+
+def adopt(loaded: Loaded, now: datetime) -> None:
+    """What `apply` does with a good manifest: keep it for `recall`, and as the last good one.
+
+    Works on a Loaded that `recall` gave, too (and is quick then). The site's folders must exist.
+    Raises OSError where the state cannot be written.
+    """
+    manifest = loaded.manifest
+    if manifest is None or manifest.path is None or loaded.data is None:
+        return
+    site = Site(manifest.root)
+    key = _read(_key_file(site, manifest.name))
+    if key is None or key != _key(manifest, loaded):
+        _write(site, manifest, loaded)
+        for old in _keys(site):
+            if old.get("path") == str(manifest.path) and old.get("name") != manifest.name:
+                _key_file(site, str(old["name"])).unlink(missing_ok=True)
+    target = _last_good_file(site, manifest.name)
+    head = _head(target)
+    if head is None or head[0] != manifest.fingerprint:
+        content = {
+            "fingerprint": manifest.fingerprint,
+            "at": epoch(now),
+            "program": program(),
+            "path": str(manifest.path),
+            "files": [str(file) for file in manifest.files],
+            "data": loaded.data,
+        }
+        atomic.write_file(target, json.dumps(content).encode())
+
+
+def load_last_good(site: Site, name: str) -> Manifest | None:
+    """The last manifest of that name that apply took. Where the program has changed since, it is
+    checked again and must still be good."""
+    found = _read(_last_good_file(site, name))
+    if found is None:
+        return None
+    with contextlib.suppress(*_UNUSABLE):
+        data = found["data"]
+        if found["program"] != program():
+            problems = check.check(Merged(data, Marks(""), (), complete=True))
+            if check.fatal(problems):
+                return None
+        files_then = tuple(Path(file) for file in found["files"])
+        return build.build(data, path=Path(found["path"]), root=site.root, files=files_then)
+    return None
+
+
+def last_good_at(site: Site, name: str) -> datetime | None:
+    """When apply first took the last good manifest of that name."""
+    head = _head(_last_good_file(site, name))
+    return None if head is None else from_epoch(head[1])
+
+
+def known_manifests(site: Site) -> list[Known]:
+    """The manifests that have been applied in this site and still exist, by name."""
+    found = []
+    for key in _keys(site):
+        with contextlib.suppress(*_UNUSABLE):
+            path = Path(key["path"])
+            if path.exists():
+                found.append(Known(key["name"], path, key["fingerprint"]))
+    return sorted(found, key=lambda known: known.name)
+
+
+def program() -> list[list[object]]:
+    """What the checks depend on: a new version of any of it makes every entry old. (Sizes and
+    times instead of the version's number: that would not change while one develops.)"""
+    package = Path(__file__).parent.parent
+    folders = [package / part for part in ("manifest", "schedule", "steps", "volumes", "engine")]
+    schema = resources.folder("schemas") / "manifest.schema.json"
+    sources = [file for folder in folders for file in folder.glob("*.py")]
+    stamped = ((file.name, file.stat()) for file in (*sources, schema))
+    return sorted([name, found.st_size, found.st_mtime_ns] for name, found in stamped)
+
+
+def _fits(key: Mapping[str, Any], root: Path, plain: FoundRoot) -> bool:
+    with contextlib.suppress(*_UNUSABLE):
+        stamps = tuple(Stamp(**stamp) for stamp in key["stamps"])
+        return (
+            key["root"] == str(root)
+            and (key["root_from_settings"] or root == plain.root)
+            and files.unchanged(stamps)
+            and key["program"] == program()
+        )
+    return False
+
+
+def _rebuilt(site: Site, key: Mapping[str, Any], shown: str, plain: FoundRoot) -> Loaded:
+    content = json.loads((site.compiled / f"{key['name']}.json").read_bytes())
+    if content["fingerprint"] != key["fingerprint"]:
+        raise ValueError("another version")
+    path, data = Path(key["path"]), content["data"]
+    stamps = tuple(Stamp(**stamp) for stamp in key["stamps"])
+    sources = tuple(Path(file) for file in key["files"])
+    manifest = build.build(data, path=path, root=site.root, files=sources)
+    if manifest.fingerprint != key["fingerprint"] or manifest.name != key["name"]:
+        raise ValueError("another content")
+    named = tuple((file, _shown(file, path, shown)) for file in sources)
+    root = FoundRoot(site.root, "settings") if key["root_from_settings"] else plain
+    return Loaded(shown, manifest, root, (), named, stamps, data)
+
+
+def _shown(file: Path, path: Path, shown: str) -> str:
+    return shown if file == path else f"{shown.rstrip('/')}/{file.name}"
+
+
+def _write(site: Site, manifest: Manifest, loaded: Loaded) -> None:
+    content = {"fingerprint": manifest.fingerprint, "data": loaded.data}
+    # the key goes last: an entry without its key does not exist
+    _key_file(site, manifest.name).unlink(missing_ok=True)
+    _put(site.compiled / f"{manifest.name}.json", content)
+    _put(_key_file(site, manifest.name), _key(manifest, loaded))
+
+
+def _key(manifest: Manifest, loaded: Loaded) -> dict[str, Any]:
+    return {
+        "name": manifest.name,
+        "path": str(manifest.path),
+        "root": str(manifest.root),
+        "root_from_settings": loaded.root.why == "settings",
+        "fingerprint": manifest.fingerprint,
+        "files": [str(file) for file in manifest.files],
+        "stamps": [asdict(stamp) for stamp in loaded.stamps],
+        "program": program(),
+    }
+
+
+def _put(path: Path, content: Mapping[str, Any]) -> None:
+    atomic.write_file(path, json.dumps(content).encode(), durable=False)
+
+
+def _key_file(site: Site, name: str) -> Path:
+    return site.compiled / f"{name}.key.json"
+
+
+def _last_good_file(site: Site, name: str) -> Path:
+    return site.compiled / f"{name}.last_good.json"
+
+
+def _keys(site: Site) -> Iterator[dict[str, Any]]:
+    try:
+        found: Iterable[Path] = sorted(site.compiled.glob("*.key.json"))
+    except OSError:
+        return
+    for file in found:
+        key = _read(file)
+        if key is not None:
+            yield key
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _head(last_good: Path) -> tuple[str, int] | None:
+    """Fingerprint and time of a last good file, which stand first in it."""
+    try:
+        with last_good.open("rb") as file:
+            match = _HEAD.match(file.read(100))
+    except OSError:
+        return None
+    return (match[1].decode(), int(match[2])) if match else None
+
+
+def _guessed_roots(path: Path) -> Iterator[Path]:
+    found = files.find(path, "")
+    base = path if found.is_folder else path.parent
+    for file, _ in found.files:
+        with contextlib.suppress(OSError):
+            for match in islice(_ROOT.finditer(file.read_bytes()), 5):
+                named = next(filter(None, match.groups())).decode("utf-8", "replace").strip()
+                yield Path(os.path.normpath(base / named))

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner import volumes
+from mitrarr_runner.clock import epoch, from_epoch
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.steps.contract import Context, StepOutcome, StepResult, View
 from mitrarr_runner.store import facts, readings
@@ -24,6 +25,9 @@ IDEMPOTENT = True
 
 _MEMORY = timedelta(days=90)
 """How far back readings are looked at: eight comparable weekdays, and holidays in between."""
+
+_SOUND = ("registered", "no_face", "revised")
+"""The counts of `register_nist` that are files taken in: the refused and the repeated are not."""
 
 _DAYS = (
     text("Monday"),
@@ -60,9 +64,9 @@ def run(options: Options, context: Context) -> StepResult:
     with context.open_store() as db:
         value = _taken_in(db, context)
         with db.transaction():
-            known = _known(db, name, options.label, now)
             readings.add_reading(db, name, options.label, context.run.id, now, value)
-            verdict = _verdict((*known, Reading(now, value)), value, rule, now, before=known)
+            known = _known(db, name, options.label, now)  # ours once, however often it is taken
+            verdict = _verdict(known, value, rule, now)
             message = told(verdict, rule, now)
             detail = _detail(verdict, message)
             readings.set_verdict(
@@ -120,8 +124,9 @@ def _scope(rule: VolumeRule, now: datetime) -> Text:
 
 
 def _taken_in(db: Database, context: Context) -> int:
-    """What this run registered, whatever attempt did it: the registry's rows that name the run."""
-    return max(facts.registered_by(db, context.run.id), context.counts.get("registered", 0))
+    """Sound files that this run entered, whatever attempt did it (the registry's rows name it)."""
+    counted = sum(context.counts.get(key, 0) for key in _SOUND)
+    return max(facts.registered_by(db, context.run.id), counted)
 
 
 def _known(db: Database, manifest: str, label: str, now: datetime) -> tuple[Reading, ...]:
@@ -129,16 +134,12 @@ def _known(db: Database, manifest: str, label: str, now: datetime) -> tuple[Read
     return tuple(Reading(one.at, one.value) for one in stored)
 
 
-def _verdict(
-    known: Sequence[Reading],
-    value: int,
-    rule: VolumeRule,
-    now: datetime,
-    *,
-    before: Sequence[Reading] = (),
-) -> Verdict:
-    """known: every reading up to now, this run's included; before: without it."""
+def _verdict(known: Sequence[Reading], value: int, rule: VolumeRule, now: datetime) -> Verdict:
+    """known: every reading up to now, that of this run included."""
     if rule.per is Per.RUN:
+        own = Reading(from_epoch(epoch(now)), value)
+        before = list(known)
+        before.remove(own)
         return volumes.judge(before, value, now, rule)
     cut = volumes.day_so_far if rule.per is Per.DAY else volumes.hour_so_far
     so_far = cut(known, now, rule.zone)

@@ -225,7 +225,7 @@ def test_while_another_dispatcher_works_nobody_waits_for_it(
 
 
 def test_the_dispatcher_takes_along_what_came_while_it_worked(house: Any, manifest: Any) -> None:
-    """Another process commits a notice, finds the lock busy and leaves: it must not be left over."""
+    """Another process commits a notice, finds the lock busy and leaves: it may not stay."""
     made = manifest(failed(), channels=(MAIL,))
     entered, go_on = threading.Event(), threading.Event()
 
@@ -320,7 +320,7 @@ def test_a_channel_that_left_the_manifest_keeps_nothing_waiting(
 
 
 def test_two_stores_of_one_site_do_not_wait_for_each_other(house: Any, manifest: Any) -> None:
-    """The guardian must not leave its alerts to production's dispatcher, which does not see them."""
+    """The guardian cannot leave its alerts to a dispatcher that does not see them."""
     guardian = replace(manifest(), name="guardian")
     held = locks.acquire(house.site.locks / "notices.mitrarr.prod.lock")
     assert held is not None

@@ -22,11 +22,12 @@ from mitrarr_runner.delivery.machine import (
     Rejected,
     Undone,
 )
+from mitrarr_runner.delivery.reasons import ORIGINALS
 from mitrarr_runner.store.deliveries import Create, Delivery, State, state_of
 
 _REFUSALS = 3
 _FRESH_ATTEMPTS = 2
-_OF_EVERYBODY = frozenset({"rights", "bad_request"})
+_OF_EVERYBODY = frozenset({"rights", "bad_request"}) | ORIGINALS
 
 
 class Outcome(StrEnum):
@@ -114,8 +115,7 @@ class Account:
 
         An answer that did not come is the server's trouble when it happens `patience` times in a
         row to people who were hardly tried yet: one whose request breaks the server each time
-        proves nothing. Three people in a row refused for their data or our rights are a mistake in
-        the manifest or the account, which must not park everybody.
+        proves nothing.
         """
         match event:
             case Undone(code, retry_after) | Blind(code, retry_after):
@@ -126,15 +126,21 @@ class Account:
                     self.stop(Trouble(code))
             case Rejected(reason, detail):
                 self._unanswered = 0
-                self._refused = self._refused + 1 if reason in _OF_EVERYBODY else 0
-                if self._refused >= _REFUSALS:
-                    self.stop(Trouble(reason, detail=detail))
+                self.refuse(reason, detail)
             case Made() | Found():
                 self._unanswered = self._refused = 0
                 if isinstance(event, Found):
                     self.adopted.add(row.delivery)
             case Absent():
                 pass  # that look-ups are answered says nothing about creates
+
+    def refuse(self, reason: str, detail: str) -> None:
+        """Somebody was parked. Three in a row over their data, our rights or our own files are a
+        mistake in the manifest, the account or the disk, which must not park everybody.
+        """
+        self._refused = self._refused + 1 if reason in _OF_EVERYBODY else 0
+        if self._refused >= _REFUSALS:
+            self.stop(Trouble(reason, detail=detail))
 
     def stop(self, trouble: Trouble) -> None:
         self.trouble = self.trouble or trouble

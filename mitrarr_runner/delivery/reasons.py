@@ -15,6 +15,9 @@ NO_RECORD = "no_record"
 BUSY = "busy"
 WATCH_LIST_MISSING = "watch_list_missing"
 
+ORIGINALS = frozenset({"original_missing", "original_damaged"})
+"""Our own store of originals, and no fault of the person's or the destination's."""
+
 _PHOTO_CODES = {
     "image_kind": "not_an_image",
     "image_damaged": "not_an_image",
@@ -41,6 +44,9 @@ def parked_text(code: str) -> Text:
         "bad_request": text("FindFace refuses the data"),
         BY_HAND: text("held back by hand"),
         NO_RECORD: text("its registration is gone"),
+        "no_face": text("its file holds no face"),
+        "original_missing": text("its file is missing in the store of originals"),
+        "original_damaged": text("its file is damaged in the store of originals"),
     }
     return known.get(code) or text("refused ({code})", code=code)
 
@@ -86,6 +92,8 @@ def _of_account(code: str) -> Text | None:
         "bad_answer": text("the answer cannot be read"),
         "bad_request": text("the server refuses everybody's data"),
         BUSY: text("another send to it is under way"),
+        "original_missing": text("files are missing in our own store of originals"),
+        "original_damaged": text("files are damaged in our own store of originals"),
     }
     return known.get(code)
 
@@ -94,6 +102,8 @@ def hint_of(code: str) -> Text:
     """What to do about a destination in trouble."""
     if code == BUSY:
         return text("nothing: the other one sends them")
+    if code in ORIGINALS:
+        return text("is the disk of the folder store/ mounted? Then: mitrarr deliveries retry")
     if code in ("tls", "ca_file", "url", "dns", "wrong_api"):
         return text("check url and ca_file of the destination; nothing is lost meanwhile")
     if code in ("login", "rights", "licence"):

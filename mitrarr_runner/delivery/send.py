@@ -180,7 +180,7 @@ class _Sender:
                 waiting.clear()
             room = self.destination.parallel - len(self.flights)
             ready: list[_Flight] = []
-            while waiting and len(ready) < room:
+            while waiting and len(ready) < room and not self.account.trouble:
                 flight = self._prepare(waiting.popleft())
                 if flight is not None:
                     ready.append(flight)
@@ -222,6 +222,7 @@ class _Sender:
         with self.doors.db.transaction():
             deliveries.save(self.doors.db, delivery.face, row)
         self.account.settle(with_create(delivery, row))
+        self.account.refuse(unfit.reason, unfit.detail)
         self._tell("delivery_parked", row, reason=unfit.reason, detail=unfit.detail or None)
 
     def _begun(self, ready: Sequence[_Flight]) -> list[_Flight]:

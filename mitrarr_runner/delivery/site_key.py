@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
+import os
 from pathlib import Path
-from uuid import UUID
 
 from mitrarr_runner import atomic
 from mitrarr_runner.errors import StateError
@@ -51,11 +50,13 @@ def site_key(db: Database, site: Site) -> bytes:
 
 def session_uuid(key: bytes) -> str:
     """This site's stable name at the destination: every new one leaves a session behind there."""
+    from uuid import UUID
+
     return str(UUID(bytes=_derived(key, b"findface session")[:16], version=4))
 
 
 def _make(path: Path) -> bytes:
-    key = secrets.token_bytes(_BYTES)
+    key = os.urandom(_BYTES)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     atomic.write_file(path, key, mode=0o600)
     return key

@@ -77,9 +77,8 @@ def run(options: Options, context: Context) -> StepResult:
         result = _send(db, destination, options.batch_size, context)
         _judge(db, destination, result, context)
         waiting = deliveries.counts(db, destination.name)[State.PENDING]
-    outcome = StepOutcome.DEFERRED if result.deferred else StepOutcome.OK
     code = result.reason or ("stopped" if result.stopped else "ok")
-    return StepResult(outcome, code, told(destination, result, waiting), _counts(result))
+    return StepResult(_outcome(result), code, told(destination, result, waiting), _counts(result))
 
 
 def photo_source(db: Database, site: Site) -> Callable[[int], Prepared]:
@@ -114,6 +113,13 @@ def told(destination: Destination, result: SendResult, waiting: int) -> Text:
     if not result.reached:
         return trouble
     return text("{account}; then {trouble}", account=_account(result), trouble=trouble)
+
+
+def _outcome(result: SendResult) -> StepOutcome:
+    """Our own missing files are a failure; a destination in trouble is not."""
+    if result.reason in reasons.ORIGINALS:
+        return StepOutcome.FAILED
+    return StepOutcome.DEFERRED if result.deferred else StepOutcome.OK
 
 
 def _trouble(result: SendResult) -> Text:
@@ -213,7 +219,8 @@ def _judge(db: Database, destination: Destination, result: SendResult, context: 
     """Keep what was seen of the destination; what was not asked is not claimed."""
     if result.busy or not (result.reached or result.deferred):
         return
-    state, code = ("down", result.reason) if result.deferred else ("ok", "")
+    down = result.deferred and result.reason not in reasons.ORIGINALS
+    state, code = ("down", result.reason) if down else ("ok", "")
     detail = {"detail": result.detail} if result.detail else {}
     with db.transaction():
         readings.set_verdict(

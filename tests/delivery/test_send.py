@@ -272,6 +272,22 @@ def test_refusals_of_everybody_are_a_mistake_of_ours_and_park_few(online: Any) -
     assert (result.reason, result.parked, result.pending) == ("rights", 3, 17)
 
 
+def test_an_unmounted_store_of_originals_does_not_park_everybody(
+    online: Any, running: Any, closes: Closes
+) -> None:
+    before = running.report()
+    online.change(parallel=2)
+    online.crowd(9)
+
+    def photo(number: int) -> Any:
+        raise FailedError(text("no"), code="original_missing")
+
+    result = online.send(photo=photo)
+    assert (result.reason, result.parked, result.pending) == ("original_missing", 3, 6)
+    assert closes(result)
+    assert delta(before, running.report()) == {}
+
+
 # Parked people
 
 

@@ -66,7 +66,7 @@ def register_file(
     """
     who = Named(_given_id(person))
     ground = Ground(db, site, source, clock, run, actor, stage)
-    originals.sweep(site)
+    group.sweep(ground)
     if isinstance(file, Path):
         draft = _copied(site, file, free)
     else:
@@ -98,7 +98,7 @@ def requeue(
     row = _quarantined(db, handle)
     who = _whose(row, source, person)
     ground = Ground(db, site, source, clock, run, actor, stage)
-    originals.sweep(site)
+    group.sweep(ground)
     originals.check_reserve(site, row.bytes, free)
     place = registry.place_of(db, row.sha256) or Place.QUARANTINE
     with originals.opened(site, row.sha256, place) as stream:

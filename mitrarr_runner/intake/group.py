@@ -43,6 +43,15 @@ class Ground:
     stage: Stage = no_stage
 
 
+def sweep(ground: Ground) -> None:
+    """Remove what a killed process left: temporaries, and second copies of released files."""
+    originals.sweep(ground.site)
+    known = registry.quarantined_blobs(ground.db)
+    for sha256 in originals.quarantined(ground.site) - known:
+        if registry.place_of(ground.db, sha256) is Place.STORE:
+            originals.remove(ground.site, sha256, Place.QUARANTINE)
+
+
 def commit(
     ground: Ground,
     items: Sequence[Taken],

@@ -81,7 +81,7 @@ def check_reserve(site: Site, size: int, free: FreeBytes = free_bytes) -> None:
     with store_errors():
         left = free(site.originals)
     if left < RESERVE + size:
-        raise _disk_reserve(left)
+        raise disk_reserve(left)
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def store_errors() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _disk_reserve(0) from None
+            raise disk_reserve(0) from None
         raise FailedError(
             text(
                 "the store of originals cannot be written ({reason})",
@@ -102,7 +102,7 @@ def store_errors() -> Iterator[None]:
         ) from None
 
 
-def _disk_reserve(left: int) -> FailedError:
+def disk_reserve(left: int) -> FailedError:
     return FailedError(
         text(
             "intake stopped: {left} MB free on the disk of the store, {reserve} MB are kept free",
@@ -222,6 +222,12 @@ def holds(site: Site, sha256: str, size: int, where: Place) -> bool:
         return path_of(site, sha256, where).stat().st_size == size
     except FileNotFoundError:
         return False
+
+
+def quarantined(site: Site) -> set[str]:
+    """The hashes of all files in quarantine."""
+    with store_errors():
+        return {path.stem for path in site.quarantine.glob("[0-9a-f]*.nst")}
 
 
 def remove(site: Site, sha256: str, where: Place) -> None:

@@ -90,7 +90,7 @@ def register_spool(
     """
     rule = identity.rule(source.id)
     ground = Ground(db, site, source, clock, run, actor, stage)
-    originals.sweep(site)
+    group.sweep(ground)
     with spool.folder(source) as folder:
         found = _looked(ground, folder, pause)
         work = _Work(ground, folder, rule, free)

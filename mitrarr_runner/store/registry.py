@@ -236,6 +236,12 @@ def place_of(db: Database, sha256: str) -> Place | None:
     return None if row is None else Place(row["place"])
 
 
+def quarantined_blobs(db: Database) -> frozenset[str]:
+    """The hashes of all bytes that count as refused."""
+    rows = db.rows("SELECT sha256 FROM blobs WHERE place = 'quarantine'")
+    return frozenset(row["sha256"] for row in rows)
+
+
 def put_blob(db: Database, sha256: str, size: int, place: Place, now: datetime) -> Place:
     """Record that the bytes lie at `place`, and answer where they count from now on.
 

@@ -39,7 +39,7 @@ def test_ids(template: str, expected: str) -> None:
 
 def test_every_name_the_manifest_allows_has_a_value() -> None:
     for name in SOURCE_NAMES:
-        assert identity.person_id(identity.rule("{{ %s }}" % name), TRANSACTION, "s")
+        assert identity.person_id(identity.rule("{{ " + name + " }}"), TRANSACTION, "s")
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_the_order_of_durability(site: Site, monkeypatch: pytest.MonkeyPatch) ->
     real_fsync, real_replace = os.fsync, Path.replace
 
     def fsync(descriptor: int) -> None:
-        done.append(("fsync", os.readlink(f"/proc/self/fd/{descriptor}")))
+        done.append(("fsync", str(Path(f"/proc/self/fd/{descriptor}").readlink())))
         real_fsync(descriptor)
 
     def replace(path: Path, target: Any) -> Any:

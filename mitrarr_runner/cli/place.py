@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mitrarr_runner.cli.session import Session
 from mitrarr_runner.engine import places
 from mitrarr_runner.engine.places import Call, Place, unknown_job
+from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.text import text
 
-__all__ = ["Place", "destination_place", "job_place", "place", "strict", "unknown_job"]
+__all__ = ["Place", "destination_place", "job_place", "place", "place_with", "strict", "unknown_job"]
 
 
 def _call(session: Session) -> Call:
@@ -27,6 +30,10 @@ def job_place(session: Session, given: str | None, job: str) -> Place:
     if found.usable is None:
         session.warn(text("warning: the manifest cannot be read; {job} is taken as it is", job=job))
     return found
+
+
+def place_with(session: Session, given: str | None, wanted: Callable[[Manifest], bool]) -> Place:
+    return places.place_with(_call(session), given, wanted)
 
 
 def destination_place(session: Session, given: str | None, destination: str) -> Place:

@@ -7,12 +7,12 @@ manifest is broken; `strict` is for verbs that must not (plan).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from mitrarr_runner.engine.validate import Validation, validate
+from mitrarr_runner.engine.validate import Validation, obtain
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.manifest import build, compiled
 from mitrarr_runner.manifest.diff import Change, changes
@@ -101,7 +101,7 @@ def strict(call: Call, given: str | None) -> Place:
 
 
 def _place(call: Call, shown: str | None) -> Place:
-    found = validate(shown, environment=call.environment, cwd=call.cwd)
+    found = obtain(shown, environment=call.environment, cwd=call.cwd)
     site = Site(found.root.root)
     name = found.manifest.name if found.manifest is not None else _name(call, shown)
     last_good = compiled.load_last_good(site, name)
@@ -122,13 +122,13 @@ def _place(call: Call, shown: str | None) -> Place:
 def _name(call: Call, shown: str | None) -> str:
     if shown is None:
         return "default"
-    return build.default_name(absolute(shown, call.environment, call.cwd))
+    return build.default_name(absolute(shown, call.cwd))
 
 
 def _others(call: Call, found: Place) -> Iterator[Place]:
     """The places of the other manifests that this site has applied."""
     for known in compiled.known_manifests(found.site):
-        if known.path is not None and known.name != found.name:
+        if known.name != found.name:
             other = _place(call, str(known.path))
             if other.site.root == found.site.root:
                 yield other
@@ -167,6 +167,16 @@ def destination_place(call: Call, given: str | None, destination: str) -> Place:
         code="unknown_destination",
         hint=did_you_mean(destination, found.manifest.destinations),
     )
+
+
+def place_with(call: Call, given: str | None, wanted: Callable[[Manifest], bool]) -> Place:
+    """The usual place; where nothing was given and it lacks what is wanted, the first other one
+    of the same site that has it.
+    """
+    found = place(call, given)
+    if given is not None or wanted(found.manifest):
+        return found
+    return next((other for other in _others(call, found) if wanted(other.manifest)), found)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> Text | None:

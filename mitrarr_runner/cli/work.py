@@ -13,6 +13,9 @@ from mitrarr_runner.cli.progress import Line
 from mitrarr_runner.cli.session import Session, output_format
 from mitrarr_runner.cli.verb import Verb, session
 from mitrarr_runner.clock import FixedClock
+from mitrarr_runner.engine.apply import Listener, Silent
+from mitrarr_runner.engine.apply_report import Screen, applied_json, summary
+from mitrarr_runner.engine.tick import Tick, tick, tick_broken
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.text import mark, text
 
@@ -30,16 +33,20 @@ def validate(
     path: Annotated[str | None, _PATH] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
+    from mitrarr_runner.engine import validate as checking
     from mitrarr_runner.engine.problems_report import problems_json, problems_text
+    from mitrarr_runner.manifest.load import find_manifest
 
     here = session(ctx)
     wanted = output_format(format)
-    found = place(here, path)
-    errors = bool(found.errors)
+    shown = find_manifest(path, here.environment, here.cwd)
+    checked = checking.validate(shown, environment=here.environment, cwd=here.cwd, clock=here.clock)
+    errors = bool(checked.errors)
     if wanted == "json":
-        here.json(problems_json(found.validation.problems))
+        here.json(problems_json(checked.problems))
     else:
-        here.print(problems_text(found.validation, here.say))
+        here.print(problems_text(checked, here.say))
+        found = place(here, path)
         if errors and found.last_good is not None:
             here.print(
                 text(
@@ -197,16 +204,15 @@ def run_schedule(
 def _apply(
     here: Session, path: str | None, job: str | None, wanted: str, verbose: bool, by: str | None
 ) -> int:
-    from mitrarr_runner.engine.apply import Silent
-    from mitrarr_runner.engine.tick import tick, tick_broken
-
     found = place(here, path)
     usable = found.usable
     if job is not None and usable is not None and job not in usable.jobs:
         raise unknown_job(job, usable)
     watching = wanted == "text" and (verbose or here.on_terminal)
     actor = here.actor(by) if watching or by else ""
-    screen = _screen(here, found) if watching and usable is not None else Silent()
+    screen: Listener = Silent()
+    if watching and usable is not None:
+        screen = _screen(here, found)
     if found.errors:
         done = tick_broken(
             found.name,
@@ -225,14 +231,14 @@ def _apply(
             here.clock,
             screen,
             root_from=found.root_from,
+            loaded=found.validation.loaded,
             actor=actor,
             only=job,
         )
     return _ended(here, found, done, wanted, watching)
 
 
-def _screen(here: Session, found: Place) -> object:
-    from mitrarr_runner.engine.apply_report import Screen
+def _screen(here: Session, found: Place) -> Screen:
 
     usable = found.usable
     assert usable is not None  # noqa: S101 - the caller has looked
@@ -251,11 +257,7 @@ def _tell_broken(here: Session, found: Place) -> None:
     here.warn(text("  -> see every problem: mitrarr validate {path}", path=found.shown))
 
 
-def _ended(here: Session, found: Place, done: object, wanted: str, watching: bool) -> int:
-    from mitrarr_runner.engine.apply_report import applied_json, summary
-    from mitrarr_runner.engine.tick import Tick
-
-    assert isinstance(done, Tick)  # noqa: S101 - made by the caller
+def _ended(here: Session, found: Place, done: Tick, wanted: str, watching: bool) -> int:
     applied = done.applied
     news = (*done.watched.opened, *done.watched.worsened, *done.watched.closed)
     if wanted == "json":
@@ -283,7 +285,6 @@ def run(
     by: Annotated[str | None, _BY] = None,
 ) -> int:
     from mitrarr_runner.engine.apply import by_hand
-    from mitrarr_runner.engine.apply_report import Screen
     from mitrarr_runner.engine.tick import tick
 
     here = session(ctx)
@@ -297,6 +298,7 @@ def run(
         here.clock,
         screen,
         root_from=found.root_from,
+        loaded=found.validation.loaded,
         actor=here.actor(by),
         reviewed=by_hand(manifest, job, here.clock.now()),
     )

@@ -17,6 +17,8 @@ from mitrarr_runner.clock import Clock
 from mitrarr_runner.engine import wakeup
 from mitrarr_runner.engine.apply import Applied, Listener, Supervisor
 from mitrarr_runner.logs import EventLog
+from mitrarr_runner.manifest import compiled
+from mitrarr_runner.manifest.load import Loaded
 from mitrarr_runner.manifest.model import Manifest, RuleWhen
 from mitrarr_runner.plan import Plan
 from mitrarr_runner.site import Site
@@ -39,12 +41,16 @@ def tick(
     listener: Listener,
     *,
     root_from: str,
+    loaded: Loaded | None = None,
     actor: str = "",
     only: str | None = None,
     reviewed: Plan | None = None,
 ) -> Tick:
-    """Apply a readable manifest."""
+    """Apply a readable manifest. loaded: what it came from, to be kept as the last good one."""
     site.make()
+    if loaded is not None:
+        with contextlib.suppress(OSError):  # a full disk must not stop the work
+            compiled.adopt(loaded, clock.now())
     beat(site, manifest.name)
     log = EventLog(site.main_log, clock)
     applied = Supervisor(manifest, site, clock, listener, actor).apply(only, reviewed)

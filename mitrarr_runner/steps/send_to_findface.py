@@ -7,6 +7,7 @@ does not answer defers the step (the work is kept); parked people are told and d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,10 @@ from mitrarr_runner.clock import epoch
 from mitrarr_runner.delivery import enqueue as queue
 from mitrarr_runner.delivery import reasons
 from mitrarr_runner.delivery.account import SendResult
-from mitrarr_runner.errors import FailedError
+from mitrarr_runner.errors import FailedError, MitrarrError
 from mitrarr_runner.manifest.model import Destination
 from mitrarr_runner.steps.contract import Context, StepOutcome, StepResult, View
-from mitrarr_runner.store import deliveries, pauses, readings, registry
+from mitrarr_runner.store import deliveries, pauses, readings, registry, sightings
 from mitrarr_runner.store.database import Database
 from mitrarr_runner.store.deliveries import State
 from mitrarr_runner.text import Catalogue, Text, plural, text
@@ -44,24 +45,45 @@ def parse(options: Mapping[str, object]) -> Options:
 
 
 def describe(options: Options, view: View) -> Text:
-    """What the queue looks like now; who is registered by an earlier step comes on top."""
+    """The queue at this instant; new = registered and not queued, and files that an earlier step of
+    the job would take in now (some may turn out to be refused)."""
     destination = view.manifest.destinations[options.destination]
-    new = queued = 0
+    new, queued = _coming(destination, view), 0
     if view.store is not None:
-        new = queue.count_new(view.store, destination)
+        new += queue.count_new(view.store, destination)
         counted = deliveries.counts(view.store, destination.name)
         queued = counted[State.PENDING] + counted[State.SENDING]
-    people = new + queued
-    if not people:
+    if not new + queued:
         return text("{destination}: nobody waits", destination=destination.name)
     return text(
         "{destination}: {new} new + {queued} in the queue, {batches} of {size}",
         destination=destination.name,
         new=new,
         queued=queued,
-        batches=plural("{count} batch", "{count} batches", -(-people // options.batch_size)),
+        batches=plural(
+            "{count} batch", "{count} batches", -(-(new + queued) // options.batch_size)
+        ),
         size=options.batch_size,
     )
+
+
+def _coming(destination: Destination, view: View) -> int:
+    """Files that are ready in the spools of the register_nist steps before this one."""
+    from mitrarr_runner.intake import spool
+
+    ready = 0
+    for step in view.job.steps:
+        if step.kind == KIND and step.options.get("destination") == destination.name:
+            return ready
+        source = view.manifest.sources.get(str(step.options.get("source")))
+        if step.kind != "register_nist" or source is None:
+            continue
+        if destination.sources and source.name not in destination.sources:
+            continue
+        seen = sightings.seen_files(view.store, source.name) if view.store else {}
+        with suppress(MitrarrError):  # that step says it itself
+            ready += len(spool.look(source, seen, view.now).ready)
+    return 0
 
 
 def run(options: Options, context: Context) -> StepResult:

@@ -12,6 +12,7 @@ manifest. Nothing is trusted that a manifest's files could not have said.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -24,7 +25,7 @@ from typing import Any
 
 from mitrarr_runner import atomic, resources
 from mitrarr_runner.clock import epoch, from_epoch
-from mitrarr_runner.manifest import build, check, files, load
+from mitrarr_runner.manifest import build, check, files, garbage, load
 from mitrarr_runner.manifest.files import Stamp
 from mitrarr_runner.manifest.load import Loaded
 from mitrarr_runner.manifest.merge import Marks, Merged
@@ -35,7 +36,16 @@ _UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 _ROOT = re.compile(
     rb"""(?<![\w-])root["']?[ \t]*:[ \t]*(?:"([^"\n]+)"|'([^'\n]+)'|([^\s,}#][^\n,}#]*))"""
 )
-_HEAD = re.compile(rb'\{"fingerprint": "([0-9a-f]{12})", "at": ([0-9]{1,11}),')
+_HEAD = re.compile(
+    r'\{"fingerprint": "([0-9a-f]{12})", "at": ([0-9]{1,11}), "program": "([0-9a-f]{12})",'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    fingerprint: str
+    at: int
+    program: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,7 @@ def recall(shown: str, *, environment: Mapping[str, str], cwd: Path) -> Loaded |
     for root in (plain.root, *_guessed_roots(path)):
         for key in _keys(Site(root)):
             if key.get("path") == str(path) and _fits(key, root, plain):
-                with contextlib.suppress(*_UNUSABLE):
+                with contextlib.suppress(*_UNUSABLE), garbage.left_alone():
                     return _rebuilt(Site(root), key, shown, plain)
     return None
 
@@ -93,21 +103,26 @@ def adopt(loaded: Loaded, now: datetime) -> None:
     key = _read(_key_file(site, manifest.name))
     if key is None or key != _key(manifest, loaded):
         _write(site, manifest, loaded)
-        for old in _keys(site):
+        for old in _keys(site):  # the same path under a name it had before
             if old.get("path") == str(manifest.path) and old.get("name") != manifest.name:
                 _key_file(site, str(old["name"])).unlink(missing_ok=True)
-    target = _last_good_file(site, manifest.name)
-    head = _head(target)
-    if head is None or head[0] != manifest.fingerprint:
-        content = {
-            "fingerprint": manifest.fingerprint,
-            "at": epoch(now),
-            "program": program(),
-            "path": str(manifest.path),
-            "files": [str(file) for file in manifest.files],
-            "data": loaded.data,
-        }
-        atomic.write_file(target, json.dumps(content).encode())
+    head = _head(site, manifest.name)
+    if head is None or (head.fingerprint, head.program) != (manifest.fingerprint, program()):
+        same = head is not None and head.fingerprint == manifest.fingerprint
+        at = head.at if head is not None and same else epoch(now)
+        _write_last_good(site, manifest, loaded, at)
+
+
+def _write_last_good(site: Site, manifest: Manifest, loaded: Loaded, at: int) -> None:
+    content = {
+        "fingerprint": manifest.fingerprint,
+        "at": at,
+        "program": program(),
+        "path": str(manifest.path),
+        "files": [str(file) for file in manifest.files],
+        "data": loaded.data,
+    }
+    atomic.write_file(_last_good_file(site, manifest.name), json.dumps(content).encode())
 
 
 def load_last_good(site: Site, name: str) -> Manifest | None:
@@ -116,7 +131,7 @@ def load_last_good(site: Site, name: str) -> Manifest | None:
     found = _read(_last_good_file(site, name))
     if found is None:
         return None
-    with contextlib.suppress(*_UNUSABLE):
+    with contextlib.suppress(*_UNUSABLE), garbage.left_alone():
         data = found["data"]
         if found["program"] != program():
             problems = check.check(Merged(data, Marks(""), (), complete=True))
@@ -129,8 +144,8 @@ def load_last_good(site: Site, name: str) -> Manifest | None:
 
 def last_good_at(site: Site, name: str) -> datetime | None:
     """When apply first took the last good manifest of that name."""
-    head = _head(_last_good_file(site, name))
-    return None if head is None else from_epoch(head[1])
+    head = _head(site, name)
+    return None if head is None else from_epoch(head.at)
 
 
 def known_manifests(site: Site) -> list[Known]:
@@ -144,15 +159,16 @@ def known_manifests(site: Site) -> list[Known]:
     return sorted(found, key=lambda known: known.name)
 
 
-def program() -> list[list[object]]:
-    """What the checks depend on: a new version of any of it makes every entry old. (Sizes and
-    times instead of the version's number: that would not change while one develops.)"""
+def program() -> str:
+    """Names the program's version by 12 hex digits: any change of what the checks depend on makes
+    every entry old. (Sizes and times of our files; the version's number would not change while
+    one develops.)"""
     package = Path(__file__).parent.parent
     folders = [package / part for part in ("manifest", "schedule", "steps", "volumes", "engine")]
     schema = resources.folder("schemas") / "manifest.schema.json"
-    sources = [file for folder in folders for file in folder.glob("*.py")]
-    stamped = ((file.name, file.stat()) for file in (*sources, schema))
-    return sorted([name, found.st_size, found.st_mtime_ns] for name, found in stamped)
+    sources = [*(file for folder in folders for file in folder.glob("*.py")), schema]
+    stamped = sorted((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in sources)
+    return hashlib.sha256(json.dumps(stamped).encode()).hexdigest()[:12]
 
 
 def _fits(key: Mapping[str, Any], root: Path, plain: FoundRoot) -> bool:
@@ -238,14 +254,14 @@ def _read(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _head(last_good: Path) -> tuple[str, int] | None:
-    """Fingerprint and time of a last good file, which stand first in it."""
+def _head(site: Site, name: str) -> _Head | None:
+    """What stands first in a last good file, without reading all of it."""
     try:
-        with last_good.open("rb") as file:
-            match = _HEAD.match(file.read(100))
+        with _last_good_file(site, name).open("rb") as file:
+            match = _HEAD.match(file.read(200).decode("utf-8", "replace"))
     except OSError:
         return None
-    return (match[1].decode(), int(match[2])) if match else None
+    return _Head(match[1], int(match[2]), match[3]) if match else None
 
 
 def _guessed_roots(path: Path) -> Iterator[Path]:

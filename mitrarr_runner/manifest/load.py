@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from mitrarr_runner.manifest import build, check, files
+from mitrarr_runner.manifest import build, check, files, garbage
 from mitrarr_runner.manifest.document import Document
 from mitrarr_runner.manifest.files import Found, Stamp
 from mitrarr_runner.manifest.merge import Merged, merge
@@ -70,15 +70,19 @@ def load(
         root = find_root(None, None, environment, cwd)
         return Loaded("", build.default_manifest(root.root), root)
     path = absolute(shown, cwd)
+    with garbage.left_alone():
+        found, documents = _read(path, shown)
+        return _checked(path, shown, found, documents, environment, cwd, extra_checks)
+
+
+def _read(path: Path, shown: str) -> tuple[Found, list[Document]]:
+    """One version of all files: while they change, they are read again."""
     for _ in range(_TRIES):
         found = files.find(path, shown)
         documents = [_document(*file) for file in found.files]
         if not found.stamps or files.unchanged(found.stamps):
-            break
-    else:
-        found = Found(problems=(_changing(shown),))
-        documents = []
-    return _checked(path, shown, found, documents, environment, cwd, extra_checks)
+            return found, documents
+    return Found(problems=(_changing(shown),)), []
 
 
 def _document(path: Path, shown: str) -> Document:

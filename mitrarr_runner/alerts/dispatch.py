@@ -9,7 +9,7 @@ fails the work that is reported on, and its state is a verdict that becomes an i
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -39,6 +39,10 @@ LAST_RESORT = "alerts:log"
 
 _BACKOFF = 60
 _BACKOFF_MAX = 3600
+_ORPHANED = timedelta(days=1)
+"""How long a notice waits for a channel that is not declared: a manifest that cannot be read today
+declares none, and is mended tomorrow.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ def dispatch(db: Database, post: Post) -> None:
     """
     lock = post.site.locks / f"notices.{db.path.stem}.{post.manifest}.lock"
     for _ in range(2):
-        if not _due(incidents.unsent(db, post.manifest), post.clock.now()):
+        if not _due(incidents.unsent(db, post.manifest), post):
             return
         held = locks.acquire(lock)
         if held is None:
@@ -101,23 +105,35 @@ def dispatch(db: Database, post: Post) -> None:
 
 
 def _send_due(db: Database, post: Post) -> None:
-    waiting = _due(incidents.unsent(db, post.manifest), post.clock.now())
+    waiting = _due(incidents.unsent(db, post.manifest), post)
     for channel, notices in groupby(
         sorted(waiting, key=attrgetter("channel")), key=attrgetter("channel")
     ):
         _send_channel(db, post, channel, tuple(notices))
 
 
-def _due(waiting: Sequence[StoredNotice], now: datetime) -> tuple[StoredNotice, ...]:
-    """Everything of the channels whose oldest notice may be tried now.
+def heads(waiting: Sequence[StoredNotice]) -> Mapping[str, StoredNotice]:
+    """The oldest unsent notice of each channel; what is behind it waits with it."""
+    return {notice.channel: notice for notice in reversed(waiting)}
+
+
+def due_at(head: StoredNotice, declared: Collection[str], now: datetime) -> datetime:
+    """When a channel may be tried again, by its oldest notice.
 
     A back-off further away than the longest there is was written by a clock that has gone back.
     """
-    resting: dict[str, bool] = {}
-    for notice in waiting:
-        wait = (notice.not_before - now).total_seconds()
-        resting.setdefault(notice.channel, 0 < wait <= _BACKOFF_MAX)
-    return tuple(notice for notice in waiting if not resting[notice.channel])
+    if head.channel not in declared:
+        return head.at + _ORPHANED
+    far = (head.not_before - now).total_seconds() > _BACKOFF_MAX
+    return now if far else head.not_before
+
+
+def _due(waiting: Sequence[StoredNotice], post: Post) -> tuple[StoredNotice, ...]:
+    """Everything of the channels that may be tried now."""
+    now = post.clock.now()
+    oldest = heads(waiting).items()
+    ready = {channel for channel, head in oldest if due_at(head, post.targets, now) <= now}
+    return tuple(notice for notice in waiting if notice.channel in ready)
 
 
 def _send_channel(

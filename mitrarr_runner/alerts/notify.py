@@ -20,14 +20,14 @@ from mitrarr_runner.alerts import conditions, outbox, words
 from mitrarr_runner.alerts.channels import CHANNELS
 from mitrarr_runner.alerts.channels.contract import ChannelError, ChannelKind
 from mitrarr_runner.alerts.conditions import Facts, Scene
-from mitrarr_runner.alerts.dispatch import LAST_RESORT, Post, dispatch, post
+from mitrarr_runner.alerts.dispatch import LAST_RESORT, Post, dispatch, due_at, heads, post
 from mitrarr_runner.alerts.judge import judge
 from mitrarr_runner.alerts.model import Change, ChangeKind, Notice, NoticeKind
 from mitrarr_runner.alerts.rules import RULES, Patience, rules_for
 from mitrarr_runner.clock import Clock
 from mitrarr_runner.errors import StateError, UsageError
 from mitrarr_runner.logs import EventLog
-from mitrarr_runner.manifest.model import Manifest, RuleWhen, Severity
+from mitrarr_runner.manifest.model import Manifest, Rule, RuleWhen, Severity
 from mitrarr_runner.redact import safe
 from mitrarr_runner.site import Site
 from mitrarr_runner.store import facts, incidents, pauses, readings
@@ -37,6 +37,8 @@ from mitrarr_runner.store.pauses import Paused
 from mitrarr_runner.text import Text, text
 
 EVERYTHING = tuple(RuleWhen)
+
+_JUST_JUDGED = timedelta(minutes=1)
 
 _T = TypeVar("_T")
 
@@ -172,20 +174,30 @@ def acknowledge(
     return found
 
 
-def next_due(db: Database, manifest: Manifest) -> datetime | None:
+def next_due(db: Database, manifest: Manifest, now: datetime) -> datetime | None:
     """The earliest instant at which waiting alone brings news: a retry, a reminder, the end of a
-    rule's patience. For `wake`; None when there is nothing to wait for.
+    rule's patience. For `wake`, right after `watch`; None when there is nothing to wait for.
+
+    What was due already and brought no news is not waited for: it is suspended or not known.
     """
-    moments = [notice.not_before for notice in incidents.unsent(db, manifest.name)]
+    declared = (*manifest.alerts.channels, LAST_RESORT)
+    waiting = heads(incidents.unsent(db, manifest.name)).values()
+    moments = [due_at(head, declared, now) for head in waiting]
     for incident in incidents.open_incidents(db, manifest.name):
-        when = RuleWhen(incident.rule)
-        for rule in rules_for(manifest, when):
-            firing = incident.state is IncidentState.FIRING
-            if firing and rule.repeat and incident.last_notice_at and not incident.ack_at:
-                moments.append(incident.last_notice_at + timedelta(seconds=rule.repeat))
-            if RULES[when].patience is Patience.SECONDS and not firing:
-                moments.append(incident.since + timedelta(seconds=rule.after))
+        for rule in rules_for(manifest, RuleWhen(incident.rule)):
+            moment = _next_of(incident, rule)
+            if moment is not None and moment > now - _JUST_JUDGED:
+                moments.append(moment)
     return min(moments, default=None)
+
+
+def _next_of(incident: Incident, rule: Rule) -> datetime | None:
+    if incident.state is IncidentState.PENDING:
+        counts = RULES[RuleWhen(incident.rule)].patience is Patience.TIMES
+        return None if counts else incident.since + timedelta(seconds=rule.after)
+    if not rule.repeat or incident.last_notice_at is None or incident.ack_at is not None:
+        return None
+    return incident.last_notice_at + timedelta(seconds=rule.repeat)
 
 
 def _gather(db: Database, manifest: Manifest, now: datetime) -> Facts:

@@ -209,9 +209,9 @@ def _code(detail: Mapping[str, Any]) -> Text:
 
 
 def _problems(detail: Mapping[str, Any]) -> Text:
-    if "problems" not in detail:
+    if "errors" not in detail:
         return _coded(detail)
-    return plural("{count} problem", "{count} problems", int(detail["problems"]))
+    return plural("{count} error", "{count} errors", int(detail["errors"]))
 
 
 def _low(detail: Mapping[str, Any]) -> Text:

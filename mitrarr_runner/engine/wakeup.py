@@ -90,7 +90,7 @@ def draining(moment: Moment) -> datetime | None:
 
 def notices(moment: Moment) -> datetime | None:
     """Notices to retry or repeat, pending incidents that will fire."""
-    return notify.next_due(moment.db, moment.manifest)
+    return notify.next_due(moment.db, moment.manifest, moment.now)
 
 
 SOURCES: tuple[Callable[[Moment], datetime | None], ...] = (

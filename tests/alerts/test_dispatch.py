@@ -17,8 +17,8 @@ from mitrarr_runner.alerts import dispatch, notify
 from mitrarr_runner.alerts.channels import CHANNELS
 from mitrarr_runner.alerts.channels.contract import ChannelError, Target
 from mitrarr_runner.alerts.model import Notice
-from mitrarr_runner.manifest.model import Channel, Rule, Severity
-from mitrarr_runner.store import incidents, readings
+from mitrarr_runner.manifest.model import Channel, Manifest, Rule, RuleWhen, Severity
+from mitrarr_runner.store import incidents
 from mitrarr_runner.store.database import open_database
 from mitrarr_runner.store.runs import Outcome
 from mitrarr_runner.text import text
@@ -311,12 +311,46 @@ def test_a_channel_that_left_the_manifest_keeps_nothing_waiting(
     mail.down()
     house.ran("adiciona_nists", Outcome.FAILED)
     watch(house, manifest(failed(), channels=(MAIL,)), mail)
-    house.wait(minutes=5)
-    watch(house, manifest(failed()), mail)
-    assert incidents.unsent(house.db, "prod") == ()
-    states = {one.subject: one.code for one in readings.verdicts(house.db, "prod")}
-    assert states == {"plantao": "channel_gone"}
+    bare = manifest(failed())
+    house.wait(hours=23)
+    watch(house, bare, mail)
+    assert len(incidents.unsent(house.db, "prod")) == 1
     assert house.words()[-1].startswith("A2 WARNING withdrawn channel_failed plantao")
+    now = house.clock.now()
+    assert notify.next_due(house.db, bare, now) == now + timedelta(hours=1)
+    house.wait(hours=1)
+    watch(house, bare, mail)
+    assert incidents.unsent(house.db, "prod") == ()
+    assert mail.taken == []
+
+
+def test_a_manifest_that_is_broken_for_an_hour_loses_no_notice(
+    house: Any, manifest: Any, mail: Mail
+) -> None:
+    made = manifest(failed(), channels=(MAIL,))
+    mail.down()
+    house.ran("adiciona_nists", Outcome.FAILED)
+    watch(house, made, mail)
+    house.wait(hours=1)
+    empty = Manifest("prod", None, house.site.root, "")
+    only = {RuleWhen.MANIFEST_BROKEN}
+    notify.watch(house.db, empty, house.site, house.clock, house.log, only=only)
+    mail.trouble = None
+    watch(house, made, mail)
+    assert [notice.handle for notice in mail.taken] == ["A1"]
+
+
+def test_one_try_for_each_apply_where_a_channel_does_not_answer(
+    house: Any, manifest: Any, mail: Mail
+) -> None:
+    made = manifest(failed(), channels=(MAIL,))
+    mail.down()
+    for name in ("adiciona_nists", "rsync_espelho"):
+        house.ran(name, Outcome.FAILED)
+    watch(house, made, mail)
+    assert mail.asked == 1
+    now = house.clock.now()
+    assert notify.next_due(house.db, made, now) == now + timedelta(minutes=1)
 
 
 def test_two_stores_of_one_site_do_not_wait_for_each_other(house: Any, manifest: Any) -> None:
@@ -342,13 +376,3 @@ def test_dispatch_of_an_empty_outbox_takes_no_lock(house: Any, manifest: Any) ->
     outgoing = dispatch.post(manifest(), house.site, house.clock, house.log)
     dispatch.dispatch(house.db, outgoing)
     assert list(house.site.locks.iterdir()) == []
-
-
-def test_back_off_is_measured_by_the_clock_that_is_passed_in(
-    house: Any, manifest: Any, mail: Mail
-) -> None:
-    made = manifest(failed(), channels=(MAIL,))
-    mail.down()
-    house.ran("adiciona_nists", Outcome.FAILED)
-    watch(house, made, mail)
-    assert notify.next_due(house.db, made) == house.clock.now() + timedelta(minutes=1)

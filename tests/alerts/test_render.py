@@ -32,7 +32,7 @@ DETAIL: dict[str, dict[str, Any]] = {
     "quarantine": {"count": 4, "newest": "Q311"},
     "parked": {"count": 1, "newest": "D902"},
     "destination_down": {"code": "connection_refused"},
-    "manifest_broken": {"code": "invalid", "problems": 3},
+    "manifest_broken": {"code": "invalid", "errors": 3},
     "channel_failed": {"code": "x", "message": to_data(text("cannot write {file}", file="f"))},
     "manual": {"message": "Verificar volume", "actor": "maria"},
 }

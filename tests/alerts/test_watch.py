@@ -294,7 +294,7 @@ def test_a_broken_manifest_leaves_everything_else_as_it_is(house: Any, manifest:
     made = manifest()
     house.ran("adiciona_nists", Outcome.FAILED)
     watch(house, made)
-    verdict(house, "manifest", "prod", "broken", "invalid", problems=3)
+    verdict(house, "manifest", "prod", "broken", "invalid", errors=3)
     empty = replace(made, jobs={}, sources={}, destinations={}, volumes={}, heartbeats={})
     notify.watch(
         house.db,
@@ -304,7 +304,7 @@ def test_a_broken_manifest_leaves_everything_else_as_it_is(house: Any, manifest:
         house.log,
         only={RuleWhen.MANIFEST_BROKEN},
     )
-    assert house.words()[1:] == ["A2 CRITICAL opened manifest_broken prod 3 problems"]
+    assert house.words()[1:] == ["A2 CRITICAL opened manifest_broken prod 3 errors"]
     assert len(incidents.open_incidents(house.db, "prod")) == 2
 
 
@@ -384,18 +384,48 @@ def test_two_applies_at_once_open_one_incident(house: Any, manifest: Any) -> Non
     assert house.words() == ["A1 CRITICAL opened job_failed adiciona_nists r1 failed"]
 
 
+def next_due(house: Any, manifest: Any) -> timedelta | None:
+    now = house.clock.now()
+    moment = notify.next_due(house.db, manifest, now)
+    return None if moment is None else moment - now
+
+
 def test_the_next_instant_worth_waking_for(house: Any, manifest: Any) -> None:
     made = manifest()
-    assert notify.next_due(house.db, made) is None
+    assert next_due(house, made) is None
     house.ran("adiciona_nists", Outcome.FAILED)
     watch(house, made)
-    assert notify.next_due(house.db, made) == house.clock.now() + timedelta(hours=4)
+    assert next_due(house, made) == timedelta(hours=4)
     with house.db.transaction():
         pause = Pause(Paused.JOB, "rsync_espelho", "x", "y", house.clock.now(), None)
         pauses.put(house.db, "prod", pause)
     house.wait(hours=1)
     watch(house, made)
-    assert notify.next_due(house.db, made) == house.clock.now() + timedelta(hours=3)
+    assert next_due(house, made) == timedelta(hours=3)
+
+
+def test_a_suspended_incident_is_nothing_to_wake_for(house: Any, manifest: Any) -> None:
+    own = Rule("job_paused", Severity.WARNING, ("registro",), after=0, repeat=0)
+    made = manifest(own, channels=(LOG,))
+    house.ran("adiciona_nists", Outcome.FAILED)
+    watch(house, made)
+    with house.db.transaction():
+        pause = Pause(Paused.JOB, "adiciona_nists", "x", "y", house.clock.now(), None)
+        pauses.put(house.db, "prod", pause)
+    house.wait(hours=5)
+    watch(house, made)
+    assert next_due(house, made) is None
+
+
+def test_deferred_ends_a_row_of_failures(house: Any, manifest: Any) -> None:
+    house.ran("adiciona_nists", Outcome.FAILED)
+    watch(house, manifest())
+    house.ran("adiciona_nists", Outcome.SKIPPED)
+    watch(house, manifest())
+    assert len(house.lines()) == 1
+    house.ran("adiciona_nists", Outcome.DEFERRED)
+    watch(house, manifest())
+    assert house.words()[1].startswith("A1 CRITICAL recovered job_failed")
 
 
 def test_the_event_log_knows_of_it(house: Any, manifest: Any) -> None:

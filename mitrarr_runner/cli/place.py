@@ -10,7 +10,15 @@ from mitrarr_runner.engine.places import Call, Place, unknown_job
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.text import text
 
-__all__ = ["Place", "destination_place", "job_place", "place", "place_with", "strict", "unknown_job"]
+__all__ = [
+    "Place",
+    "destination_place",
+    "job_place",
+    "place",
+    "place_with",
+    "strict",
+    "unknown_job",
+]
 
 
 def _call(session: Session) -> Call:

@@ -20,7 +20,8 @@ from mitrarr_runner.text import Text, text
 class Account:
     """Counted from the store and from the simulated server.
 
-    quarantined and parked: (handle, what was wrong). lost, reset: faults the server made.
+    quarantined and parked: (handle, what was wrong). faceless: people on the server whose photo
+    it refused; lost, reset: faults the server made.
     """
 
     files: int
@@ -33,6 +34,7 @@ class Account:
     parked: tuple[tuple[str, Text], ...]
     remote_people: int
     remote_faces: int
+    faceless: int
     doubled: int
     lost: int
     reset: int
@@ -43,6 +45,12 @@ class Account:
         whole = self.registered + self.no_face + self.repeated + len(self.quarantined)
         people = self.sent + len(self.parked) + self.waiting
         return self.files == whole and self.registered == people
+
+    @property
+    def remote_closes(self) -> bool:
+        """Whoever is on the server without a face is one of ours who is parked."""
+        whole = self.remote_people == self.sent + self.faceless
+        return whole and self.faceless <= len(self.parked)
 
 
 def count(folder: Path, files: int, report: Mapping[str, Any]) -> Account:
@@ -66,6 +74,7 @@ def count(folder: Path, files: int, report: Mapping[str, Any]) -> Account:
         parked=tuple((shown.handle, parked_text(shown.reason)) for shown in parked),
         remote_people=report["cards"],
         remote_faces=report["faces"],
+        faceless=report["cards_without_face"],
         doubled=report["duplicates"] + report["doubled_faces"],
         lost=faults.get("lost", 0),
         reset=faults.get("reset", 0),

@@ -35,11 +35,12 @@ def report(demo: Demo, folder: str, say: Catalogue) -> Iterator[str]:
     )
     yield from _held(say("parked"), account.parked, say("somebody decides"), say)
     yield say(
-        "  On the simulated server: {people} people, {faces} faces, {doubled} doubled, although",
+        "  On the simulated server: {people} people ({faceless} still without a face), {faces}",
         people=account.remote_people,
+        faceless=account.faceless,
         faces=account.remote_faces,
-        doubled=account.doubled,
     )
+    yield say("  faces and {doubled} doubled, although", doubled=account.doubled)
     yield say(
         "  it swallowed {lost} answers and dropped {reset} connections, on purpose.",
         lost=account.lost,

@@ -47,7 +47,7 @@ def run(folder: Path, clock: Clock, say: Catalogue, tell: Callable[[str], None])
         folder=str(folder / "entrada"),
     )
     tell(made)
-    with process.start(seed=7, lists=("DETRAN",)) as simulator:
+    with process.start(seed=7, lists=("DETRAN",), faults_on="creates") as simulator:
         tell(say("simulated FindFace on {url}; it will misbehave on purpose", url=simulator.url))
         demo_site.write_manifest(folder, simulator.url, say.language, clock.now())
         problems = _course(folder, simulator, say, tell)
@@ -55,7 +55,7 @@ def run(folder: Path, clock: Clock, say: Catalogue, tell: Callable[[str], None])
     account = count(folder, files, report)
     if not account.closes:
         problems.append(say(text("the account does not close")))
-    if account.doubled or account.remote_people != account.sent:
+    if account.doubled or account.remote_faces != account.sent or not account.remote_closes:
         problems.append(say(text("the server's people are not ours")))
     return Demo(account, tuple(problems), clock.monotonic() - begun)
 
@@ -77,7 +77,7 @@ def _course(
 
     step(1, ["validate", "configs/prod.yaml"])
     step(2, ["plan", "configs/prod.yaml"])
-    simulator.set_faults({"lost": 0.12, "reset": 0.12}, most=LOST + RESET)
+    simulator.set_faults({"lost": 0.2, "reset": 0.2}, each={"lost": LOST, "reset": RESET})
     step(3, ["apply", "configs/prod.yaml", "--verbose"])
     simulator.set_faults({})
     if _in_doubt(folder):

@@ -18,10 +18,11 @@ from mitrarr_runner.findface.simulator.people import People
 
 
 class FaultsBody(BaseModel):
-    """Rates by name, instead of the present ones, and how many more faults at most."""
+    """Rates by name, instead of the present ones; how many more faults at most, all and each."""
 
     rates: dict[str, float] = Field(default_factory=dict)
     most: int | None = None
+    each: dict[str, int] = Field(default_factory=dict)
 
 
 def router(people: People, faults: Faults, requests: Callable[[], int]) -> APIRouter:
@@ -35,7 +36,7 @@ def router(people: People, faults: Faults, requests: Callable[[], int]) -> APIRo
     @control.post("/faults")
     async def change(body: FaultsBody) -> dict[str, Any]:
         try:
-            faults.set(body.rates, most=body.most)
+            faults.set(body.rates, most=body.most, each=body.each)
         except ValueError as error:
             raise bad_param("rates", str(error)) from None
         return {"rates": body.rates, "most": body.most}

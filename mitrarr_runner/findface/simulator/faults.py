@@ -78,14 +78,23 @@ class Faults:
         self.happened = dict.fromkeys(Fault, 0)
         self._rates: dict[Fault, float] = {}
         self._left = most
+        self._each: dict[Fault, int] = {}
         self.set(rates or {}, most=most)
 
-    def set(self, rates: Mapping[str, float], *, most: int | None = None) -> None:
-        """New rates instead of the old ones, and `most` more faults from here on."""
+    def set(
+        self,
+        rates: Mapping[str, float],
+        *,
+        most: int | None = None,
+        each: Mapping[str, int] | None = None,
+    ) -> None:
+        """New rates instead of the old ones; `most` more faults from here on, in all, and at most
+        so many of `each`."""
         known = {Fault(name): float(rate) for name, rate in rates.items()}
         if any(not 0 <= rate <= 1 for rate in known.values()) or sum(known.values()) > 1 + 1e-9:
             raise ValueError("rates lie between 0 and 1, together at most 1")
         self._rates, self._left = known, most
+        self._each = {Fault(name): count for name, count in (each or {}).items()}
 
     def draw(self, kind: Kind) -> Fault | None:
         """The trouble of the next request, if any. It is counted by `count` once it happens."""
@@ -96,13 +105,15 @@ class Faults:
             if kind in _WHERE.get(fault, frozenset(Kind)):
                 drawn -= rate
                 if drawn < 0:
-                    return fault
+                    return fault if self._each.get(fault, 1) > 0 else None
         return None
 
     def count(self, fault: Fault) -> None:
         self.happened[fault] += 1
         if self._left is not None:
             self._left = max(self._left - 1, 0)
+        if fault in self._each:
+            self._each[fault] -= 1
 
     def toss(self) -> bool:
         """Heads or tails, from the same seed."""

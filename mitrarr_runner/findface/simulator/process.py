@@ -44,9 +44,16 @@ class SimulatorProcess:
         answer: dict[str, Any] = self._control("GET", "/_simulator/report", None)
         return answer
 
-    def set_faults(self, rates: Mapping[str, float], *, most: int | None = None) -> None:
+    def set_faults(
+        self,
+        rates: Mapping[str, float],
+        *,
+        most: int | None = None,
+        each: Mapping[str, int] | None = None,
+    ) -> None:
         """New rates instead of the old; {} makes fair weather."""
-        self._control("POST", "/_simulator/faults", {"rates": dict(rates), "most": most})
+        body = {"rates": dict(rates), "most": most, "each": dict(each or {})}
+        self._control("POST", "/_simulator/faults", body)
 
     def stop(self) -> None:
         """Close its standard input, and insist when that is not enough. May be called twice."""

@@ -106,9 +106,7 @@ def _rows(
             place = registry.put_blob(db, draft.sha256, draft.size, _place(item), now)
             moved += [draft.sha256] if place is Place.STORE else []
             entry = _entry(ground, item)
-            entered.append(
-                enter(entry) if enter else ledger.enter(db, entry, now, named=item.file is None)
-            )
+            entered.append(enter(entry) if enter else ledger.enter(db, entry, now))
         sightings.note_files(
             db,
             ground.source.name,

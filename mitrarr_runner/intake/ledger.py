@@ -2,8 +2,8 @@
 
 Identity is (source, id), revision is the hash: the same bytes under the same id are known; other
 bytes are a new revision; the same bytes under another id are a second record on the same blob. A
-refused file has one row, however often it comes; once its bytes pass, that row is the record, and
-keeps its Q handle.
+refused file has one row, however often it comes (under a second id, a second one); once its bytes
+pass, that row is the record, and keeps its Q handle.
 """
 
 from __future__ import annotations
@@ -62,22 +62,26 @@ def entry(
     )
 
 
-def enter(db: Database, wanted: Entry, now: datetime, *, named: bool) -> Entered:
-    """Write what is new; expects an open transaction.
-
-    named: a person gave the id (so a file that waits in quarantine under another id is not meant).
-    """
-    same = registry.find(db, wanted.source, wanted.person, wanted.sha256)
-    waiting = registry.refused(db, wanted.source, wanted.sha256)
+def enter(db: Database, wanted: Entry, now: datetime) -> Entered:
+    """Write what is new; expects an open transaction."""
+    known = _known(db, wanted)
     if wanted.state is State.QUARANTINED:
-        known = same or next(iter(waiting), None)
         if known is not None:
             return Entered(Outcome.REPEATED, known)
         return Entered(Outcome.QUARANTINED, registry.add(db, wanted, now))
-    if same is not None and same.state in (State.REGISTERED, State.NO_FACE):
-        return Entered(Outcome.REPEATED, same)
-    meant = [row for row in waiting if not named or row.person in ("", wanted.person)]
-    return taken_in(db, wanted, now, same or next(iter(meant), None))
+    if known is not None and known.state in (State.REGISTERED, State.NO_FACE):
+        return Entered(Outcome.REPEATED, known)
+    return taken_in(db, wanted, now, known)
+
+
+def _known(db: Database, wanted: Entry) -> Record | None:
+    """The row of these bytes: under this id, or refused when no id could be read from them."""
+    same = registry.find(db, wanted.source, wanted.person, wanted.sha256)
+    if same is not None:
+        return same
+    waiting = registry.refused(db, wanted.source, wanted.sha256)
+    meant = (row for row in waiting if not (row.person and wanted.person))
+    return next(meant, None)
 
 
 def judged_anew(db: Database, row: Record, wanted: Entry, now: datetime) -> Entered:

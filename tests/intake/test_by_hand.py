@@ -244,6 +244,14 @@ def test_a_requeued_file_without_its_bytes(shop: Any, nist: Nist) -> None:
     assert registry.counts(shop.db)[State.QUARANTINED] == 1
 
 
+def test_a_file_that_stays_in_quarantine_keeps_its_id(shop: Any, nist: Nist) -> None:
+    quarantined(shop, nist)
+    shop.change(id='{{ t2["999"] }}')
+    done = again(shop, "Q1")
+    assert [item.code for item in done.findings] == ["nist_tot_refused", "no_id"]
+    assert registry.by_person(shop.db, "DETRAN", "T1")
+
+
 def test_unknown_handles(shop: Any, nist: Nist) -> None:
     assert code_of(lambda: again(shop, "Q7")) == "unknown_handle"
     give(shop, shop.put("a", nist()))

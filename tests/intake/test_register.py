@@ -171,6 +171,33 @@ def test_the_same_damaged_bytes_again_are_no_second_quarantine(shop: Any) -> Non
     assert handles(shop) == [("Q1", "quarantined", "nist_format", 1)]
 
 
+def test_a_refused_file_of_two_people_waits_for_both(shop: Any, nist: Nist) -> None:
+    shop.change(id="{{ stem }}", transactions=("CAR",))
+    shop.put("ana.nst", nist())
+    shop.put("bia.nst", nist())
+    assert told(shop.run()) == {"quarantined": 2}
+    assert len(shop.stored()) == 1
+    shop.change(transactions=())
+    again = shop.spool / "again"
+    again.mkdir()
+    for name in ("ana.nst", "bia.nst"):
+        (shop.spool / name).rename(again / name)
+    shop.run()
+    for name in ("ana.nst", "bia.nst"):
+        (again / name).rename(shop.spool / name)
+    assert told(shop.run()) == {"registered": 2}
+    assert sorted(row[:2] for row in handles(shop)) == [("Q1", "registered"), ("Q2", "registered")]
+
+
+def test_an_id_that_is_read_later_makes_no_second_row(shop: Any, nist: Nist) -> None:
+    shop.change(id='{{ t2["999"] }}')
+    shop.put("a.nst", nist("T1"))
+    shop.run()
+    shop.change(id="{{ tcn }}", transactions=("CAR",))
+    shop.put("b.nst", nist("T1"))
+    assert told(shop.run()) == {"repeated": 1}
+
+
 def test_handles_count_by_letter(shop: Any, nist: Nist) -> None:
     shop.put("a.nst", nist("T1"))
     shop.put("b.nst", b"x")
@@ -522,3 +549,19 @@ def test_the_account_closes_whatever_lies_in_the_spool(
     assert {f"{row[0]}.nst" for row in shop.rows("SELECT sha256 FROM registry")} == set(
         shop.stored()
     )
+
+
+def test_a_file_that_cannot_be_moved_is_tried_again_and_not_read_again(
+    shop: Any, nist: Nist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.change(after=After.ARCHIVE)
+    (shop.spool / ".archive").write_bytes(b"in the way")
+    shop.put("a.nst", nist())
+    first = shop.run()
+    assert (told(first), first.unmoved) == ({"registered": 1}, 1)
+    monkeypatch.setattr(register, "take", _never)
+    second = shop.run()
+    assert (second.files, second.unmoved) == (0, 1)
+    (shop.spool / ".archive").unlink()
+    assert shop.run().unmoved == 0
+    assert not (shop.spool / "a.nst").exists()

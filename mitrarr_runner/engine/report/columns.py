@@ -72,6 +72,15 @@ def wrapped_after(start: str, line: str, width: int | None) -> list[str]:
     return [(start + first).rstrip(), *(" " * margin + other for other in others)]
 
 
+def labelled(pairs: Sequence[tuple[str, str]], width: int | None) -> list[str]:
+    """Labels in one column, values in the other, two blanks from the margin."""
+    margin = max(len(label) for label, _ in pairs) + GAP
+    lines = []
+    for label, value in pairs:
+        lines += wrapped_after("  " + label.ljust(margin), value, width)
+    return lines
+
+
 def both_ends(left: str, right: str, width: int) -> str:
     """One line with its ends at both margins; two blanks between them where there is no room."""
     return left + " " * max(GAP, width - len(left) - len(right)) + right

@@ -116,6 +116,7 @@ class SpoolStanding:
 class Standing:
     """Everything `status` tells, at one instant.
 
+    fingerprint: "" where there is no manifest at all, only the built-in defaults.
     broken: the manifest has errors and this is the last good one. applied: when apply was last
     here, None = never. overdue: something should have begun long ago. disk: used, in percent.
     down: code of the trouble by destination. quarantined, parked: the newest few.
@@ -152,7 +153,7 @@ def standing(
     zone = ZoneInfo(manifest.settings.timezone)
     base = Standing(
         manifest=manifest.name,
-        fingerprint=manifest.fingerprint,
+        fingerprint=manifest.fingerprint if manifest.path is not None else "",
         at=now,
         zone=zone,
         host=socket.gethostname(),

@@ -125,9 +125,11 @@ def _cron(standing: Standing, say: Catalogue) -> Text:
 
 
 def _manifest(standing: Standing) -> Text:
-    short = standing.fingerprint[:7] or "-"
+    short = standing.fingerprint[:7]
     if standing.broken:
         return text("manifest HAS ERRORS (last good one: {fingerprint})", fingerprint=short)
+    if not short:
+        return text("no manifest")
     return text("manifest {fingerprint} OK", fingerprint=short)
 
 

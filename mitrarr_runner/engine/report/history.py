@@ -1,0 +1,281 @@
+"""What ran, what did not, and what did a run print? Text and JSON of `history` and `logs`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from itertools import groupby
+
+from mitrarr_runner import redact
+from mitrarr_runner.clock import iso
+from mitrarr_runner.engine.report import columns
+from mitrarr_runner.store.runs import Outcome, Run
+from mitrarr_runner.store.slots import SlotRow, SlotState
+from mitrarr_runner.text import Catalogue, Text, from_data, plural, text
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """runs and slots newest first; lost: runs without an end whose process is gone.
+
+    slots: those that no run has, not older than the oldest of the runs.
+    """
+
+    runs: Sequence[Run]
+    slots: Sequence[SlotRow]
+    lost: Collection[int]
+    at: datetime
+    zone: tzinfo
+
+
+def history_json(found: History, say: Catalogue) -> dict[str, object]:
+    """run: None in `outcome` means that it still goes on."""
+    return {
+        "runs": [_run_json(run, found, say) for run in found.runs],
+        "slots": [
+            {
+                "job": row.job,
+                "slot": iso(row.slot),
+                "until": None if row.until is None else iso(row.until),
+                "state": row.state.value,
+                "code": row.code,
+            }
+            for row in found.slots
+        ],
+    }
+
+
+def _run_json(run: Run, found: History, say: Catalogue) -> dict[str, object]:
+    outcome = _outcome(run, found.lost)
+    return {
+        "run": run.handle,
+        "job": run.job,
+        "slot": None if run.slot is None else iso(run.slot),
+        "cause": run.cause.value,
+        "outcome": outcome.value if outcome else None,
+        "code": run.code,
+        "reason": _reason(run, say),
+        "started_at": iso(run.started_at),
+        "finished_at": None if run.finished_at is None else iso(run.finished_at),
+        "seconds": run.seconds,
+        "steps": [_step_json(step, say) for step in run.result.get("steps", ())],
+    }
+
+
+def _step_json(step: Mapping[str, object], say: Catalogue) -> dict[str, object]:
+    return {
+        "kind": step["kind"],
+        "outcome": step["outcome"],
+        "code": step["code"],
+        "message": _message(step, say),
+        "seconds": step["seconds"],
+        "counts": step["counts"],
+    }
+
+
+def history_text(found: History, say: Catalogue, width: int | None = None) -> list[str]:
+    """One line per run and one per stretch of slots that were not run; newest first."""
+    if not found.runs and not found.slots:
+        return [say(text("nothing has run yet"))]
+    titles = (
+        text("RUN"),
+        text("JOB"),
+        text("SLOT"),
+        text("STARTED"),
+        text("TOOK"),
+        text("OUTCOME"),
+        text("WHAT"),
+    )
+    dated = [(run.started_at, 1, run.id, _run_row(run, found, say)) for run in found.runs]
+    dated += [(rows[0].at, 0, 0, _slots_row(rows, found, say)) for rows in _stretches(found.slots)]
+    ordered = sorted(dated, key=lambda item: item[:3], reverse=True)
+    rows = [[say(title) for title in titles], *(row for *_, row in ordered)]
+    return columns.table(rows, width, elastic=1)
+
+
+def _run_row(run: Run, found: History, say: Catalogue) -> list[str]:
+    slot = _hour(run.slot, found, say) if run.slot else say(text("by hand"))
+    took = "-" if run.seconds is None else say.span(run.seconds)
+    outcome = _outcome(run, found.lost)
+    return [
+        run.handle,
+        run.job,
+        slot,
+        _hour(run.started_at, found, say),
+        took,
+        say(outcome_word(outcome)),
+        _what(run, say),
+    ]
+
+
+def _what(run: Run, say: Catalogue) -> str:
+    """Why it ended badly; else what its steps say."""
+    reason = _reason(run, say)
+    if reason:
+        return reason
+    return "; ".join(_message(step, say) for step in run.result.get("steps", ()))
+
+
+def _reason(run: Run, say: Catalogue) -> str:
+    kept = run.result.get("reason")
+    return say(from_data(kept)) if isinstance(kept, Mapping) else run.reason
+
+
+def _message(step: Mapping[str, object], say: Catalogue) -> str:
+    kept = step.get("message")
+    return say(from_data(kept)) if isinstance(kept, Mapping) else ""
+
+
+def _outcome(run: Run, lost: Collection[int]) -> Outcome | None:
+    return Outcome.LOST if run.outcome is None and run.id in lost else run.outcome
+
+
+def outcome_word(outcome: Outcome | None) -> Text:
+    """None: it goes on."""
+    if outcome is None:
+        return text("running")
+    return {
+        Outcome.OK: text("ok"),
+        Outcome.FAILED: text("failed"),
+        Outcome.TIMEOUT: text("timed out"),
+        Outcome.LOST: text("lost"),
+        Outcome.BLOCKED: text("blocked"),
+        Outcome.SKIPPED: text("skipped"),
+        Outcome.REPLACED: text("replaced"),
+        Outcome.DEFERRED: text("deferred"),
+        Outcome.STOPPED: text("stopped"),
+    }[outcome]
+
+
+def _stretches(rows: Sequence[SlotRow]) -> list[list[SlotRow]]:
+    """Neighbouring slots of one job with one fate, newest first."""
+    ordered = sorted(rows, key=lambda row: (row.job, row.slot), reverse=True)
+    alike = groupby(ordered, key=lambda row: (row.job, row.state, row.code))
+    return [list(group) for _, group in alike]
+
+
+def _slots_row(rows: Sequence[SlotRow], found: History, say: Catalogue) -> list[str]:
+    newest, oldest = rows[0], rows[-1]
+    slot = _hour(newest.until or newest.slot, found, say)
+    return [
+        "-",
+        newest.job,
+        slot,
+        "-",
+        "-",
+        say(_state_word(newest.state)),
+        _why(rows, _hour(oldest.slot, found, say), say),
+    ]
+
+
+def _why(rows: Sequence[SlotRow], oldest: str, say: Catalogue) -> str:
+    reason = say(_slot_reason(rows[0]))
+    if rows[0].until is not None:
+        return say(text("every slot since {oldest}: {reason}", oldest=oldest, reason=reason))
+    if len(rows) == 1:
+        return reason
+    return say(
+        plural(
+            "{count} slot since {oldest}: {reason}",
+            "{count} slots since {oldest}: {reason}",
+            len(rows),
+            oldest=oldest,
+            reason=reason,
+        )
+    )
+
+
+def _state_word(state: SlotState) -> Text:
+    return {
+        SlotState.CLAIMED: text("running"),
+        SlotState.QUEUED: text("queued"),
+        SlotState.MISSED: text("missed"),
+        SlotState.MISSED_RANGE: text("missed"),
+        SlotState.SKIPPED: text("skipped"),
+        SlotState.PAUSED: text("paused"),
+        SlotState.BLOCKED: text("blocked"),
+    }[state]
+
+
+def _slot_reason(row: SlotRow) -> Text:
+    """The store keeps the English sentence; a known code is told in the reader's language."""
+    if row.code.startswith("need:"):
+        need = row.code.removeprefix("need:")
+        return text("blocked by {need}, whose last run failed", need=need)
+    if row.code.startswith("catch_up_"):
+        policy = row.code.removeprefix("catch_up_")
+        return text("missed, and not repeated (catch_up: {policy})", policy=policy)
+    known = {
+        "overlap": text("the run before it was still going"),
+        "queue_full": text("the run before it was still going, and one slot waited already"),
+        "queued": text("waits for the run before it"),
+        "paused": text("the job was paused"),
+        "older_than_window": text("missed, and older than the window in which slots are caught up"),
+    }
+    return known.get(row.code) or Text("{reason}", {"reason": row.reason or row.code})
+
+
+def _hour(instant: datetime, found: History, say: Catalogue) -> str:
+    return say.hour(instant, found.zone, found.at)
+
+
+# -- logs
+
+
+@dataclass(frozen=True, slots=True)
+class RunLog:
+    """lines: what the run printed, decoded; None where the file is not there (any more)."""
+
+    run: Run
+    lost: bool
+    lines: Sequence[str] | None
+    at: datetime
+    zone: tzinfo
+
+
+def log_json(job: str, found: RunLog | None) -> dict[str, object]:
+    if found is None:
+        return {"job": job, "run": None, "outcome": None, "lines": []}
+    outcome = _outcome(found.run, {found.run.id} if found.lost else ())
+    return {
+        "job": job,
+        "run": found.run.handle,
+        "outcome": outcome.value if outcome else None,
+        "lines": list(found.lines or ()),
+    }
+
+
+def log_text(job: str, found: RunLog | None, say: Catalogue) -> list[str]:
+    """A header, then the lines as they are: nothing is cut, control characters are escaped."""
+    if found is None:
+        return [say(text("{job} has not run yet", job=job))]
+    head = _log_head(found, say)
+    if found.lines is None:
+        return [head, say(text("its output is not kept any more"))]
+    if not found.lines:
+        return [head, say(text("it printed nothing"))]
+    return [head, *(_printable(line) for line in found.lines)]
+
+
+def _log_head(found: RunLog, say: Catalogue) -> str:
+    run = found.run
+    slot = text("by hand")
+    if run.slot is not None:
+        slot = text("slot {hour}", hour=say.hour(run.slot, found.zone, found.at))
+    outcome = outcome_word(_outcome(run, {run.id} if found.lost else ()))
+    return say(
+        text(
+            "{run}  {job}  {slot}  started {moment}  {outcome}",
+            run=run.handle,
+            job=run.job,
+            slot=slot,
+            moment=say.moment(run.started_at, found.zone),
+            outcome=outcome,
+        )
+    )
+
+
+def _printable(line: str) -> str:
+    """What a command printed must not drive the reader's terminal; tabs are harmless."""
+    return "\t".join(redact.one_line(part) for part in line.split("\t"))

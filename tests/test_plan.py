@@ -1,0 +1,328 @@
+"""The plan: every rule of SEMANTICS sections 1, 4, 5 and 6 that needs no process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mitrarr_runner import schedule
+from mitrarr_runner.manifest.model import (
+    CatchUp,
+    First,
+    Job,
+    Manifest,
+    Overlap,
+    Schedule,
+    Step,
+)
+from mitrarr_runner.plan import Action, Plan, StateView, plan, slots_between, upcoming
+from mitrarr_runner.store.jobs import JobMemory
+from mitrarr_runner.store.pauses import Pause, Paused
+from mitrarr_runner.store.requests import Asked, Request
+from mitrarr_runner.store.runs import Cause, Outcome, ProcessId, Run
+from mitrarr_runner.store.slots import SlotRow, SlotState
+
+ZONE = "America/Sao_Paulo"
+NOW = datetime(2026, 11, 23, 12, 30, 10, tzinfo=UTC)
+NOBODY = ProcessId(1, "1", "boot", "host")
+
+
+def a_job(name: str = "a", cron: str = "*/10 * * * *", **more: Any) -> Job:
+    timing = {k: more.pop(k) for k in list(more) if k in Schedule.__slots__}
+    steps = more.pop("steps", (Step("clean", {}),))
+    return Job(name, Schedule(cron, ZONE, **timing), steps, **more)
+
+
+def manifest(*jobs: Job) -> Manifest:
+    return Manifest("m", None, Path("/x"), "f", jobs={job.name: job for job in jobs})
+
+
+def known(*jobs: Job, since: datetime = NOW - timedelta(minutes=11), **more: Any) -> StateView:
+    memories = {
+        job.name: JobMemory(
+            job.name, schedule.fingerprint(job.schedule.cron or "", ZONE), since, None, False
+        )
+        for job in jobs
+    }
+    return StateView(memories=memories, **more)
+
+
+def shown(made: Plan) -> list[tuple[str, str, str]]:
+    """(action, HH:MM in UTC, code)."""
+    return [
+        (e.action.value, e.slot.strftime("%H:%M") if e.slot else "-", e.code) for e in made.entries
+    ]
+
+
+def a_run(job: str = "a", number: int = 1, **more: Any) -> Run:
+    run = Run(
+        number, job, NOW, Cause.SCHEDULE, 0, True, Outcome.OK, "", "", NOBODY, "f", "", NOW, NOW,
+        1.0, {},
+    )  # fmt: skip
+    return replace(run, **more)
+
+
+def row(slot: datetime, state: SlotState, job: str = "a") -> SlotRow:
+    return SlotRow(job, slot, state, "", "", None, None, NOW)
+
+
+def test_a_new_job_is_remembered_and_replays_nothing() -> None:
+    made = plan(manifest(a_job()), StateView(), NOW)
+    assert shown(made) == []
+    assert [(m.job, m.floor) for m in made.memories] == [("a", NOW)]
+
+
+def test_first_now_runs_once_at_once() -> None:
+    job = a_job(first=First.NOW)
+    made = plan(manifest(job), StateView(), NOW)
+    # The memory says that a run is owed; the apply that remembers it makes that run.
+    assert shown(made) == [("run", "12:30", "first_now")]
+    assert made.memories[0].run_now
+    view = StateView(memories={"a": replace(made.memories[0], run_now=False)})
+    assert shown(plan(manifest(job), view, NOW + timedelta(seconds=5))) == []
+
+
+def test_a_due_slot_runs() -> None:
+    job = a_job()
+    made = plan(manifest(job), known(job, since=NOW - timedelta(minutes=5)), NOW)
+    assert shown(made) == [("run", "12:30", "due")]
+
+
+def test_an_instant_of_a_slot_is_inclusive() -> None:
+    job = a_job()
+    at = NOW.replace(second=0)
+    assert shown(plan(manifest(job), known(job, since=at - timedelta(minutes=1)), at)) == [
+        ("run", "12:30", "due")
+    ]
+    assert shown(plan(manifest(job), known(job, since=at), at)) == []
+
+
+def test_a_claimed_slot_does_not_run_again_whatever_the_clock_says() -> None:
+    job = a_job()
+    slot = NOW.replace(second=0)
+    view = known(
+        job, since=NOW - timedelta(minutes=5), slots={"a": {slot: row(slot, SlotState.CLAIMED)}}
+    )
+    assert shown(plan(manifest(job), view, NOW)) == []
+
+
+def test_latest_runs_the_newest_and_says_what_was_missed() -> None:
+    job = a_job()
+    made = plan(manifest(job), known(job, since=NOW - timedelta(minutes=35)), NOW)
+    assert shown(made) == [
+        ("missed", "12:00", "catch_up_latest"),
+        ("missed", "12:10", "catch_up_latest"),
+        ("missed", "12:20", "catch_up_latest"),
+        ("run", "12:30", "caught_up"),
+    ]
+    assert made.entries[-1].missed == 3
+
+
+def test_skip_does_not_run_what_is_late() -> None:
+    job = a_job(cron="0 * * * *", catch_up=CatchUp.SKIP)
+    made = plan(manifest(job), known(job, since=NOW - timedelta(hours=2)), NOW)
+    assert [action for action, _, _ in shown(made)] == ["missed", "missed"]
+
+
+def test_skip_runs_what_is_only_minutes_late() -> None:
+    job = a_job(cron="25 * * * *", catch_up=CatchUp.SKIP)
+    made = plan(manifest(job), known(job, since=NOW - timedelta(hours=2)), NOW)
+    assert [action for action, _, _ in shown(made)] == ["missed", "run"]
+
+
+def test_all_runs_oldest_first_and_no_more_than_max() -> None:
+    job = a_job(catch_up=CatchUp.ALL, max=2)
+    made = plan(manifest(job), known(job, since=NOW - timedelta(minutes=35)), NOW)
+    assert [(action, slot) for action, slot, _ in shown(made)] == [
+        ("missed", "12:00"),
+        ("missed", "12:10"),
+        ("run", "12:20"),
+        ("run", "12:30"),
+    ]
+
+
+def test_slots_older_than_the_window_become_one_range() -> None:
+    job = a_job(window=3600)
+    made = plan(manifest(job), known(job, since=NOW - timedelta(hours=30)), NOW)
+    ranges = [e for e in made.entries if e.until is not None]
+    assert len(ranges) == 1
+    assert ranges[0].slot == datetime(2026, 11, 22, 6, 40, tzinfo=UTC)
+    assert ranges[0].until == datetime(2026, 11, 23, 11, 30, tzinfo=UTC)
+    assert shown(made)[-1][0] == "run"
+
+
+def test_a_flood_of_missed_slots_is_capped_and_never_stops_the_job() -> None:
+    job = a_job(cron="* * * * *", window=86400 * 3)
+    made = plan(manifest(job), known(job, since=NOW - timedelta(days=3)), NOW)
+    assert len(made.entries) == 1001  # one range and the thousand newest
+    assert made.entries[0].code == "too_many"
+    assert made.entries[-1].action is Action.RUN
+
+
+def test_a_last_slot_in_the_future_does_not_mute_the_job() -> None:
+    """The clock stood a year ahead, and came back."""
+    job = a_job()
+    view = known(job, since=NOW - timedelta(minutes=5))
+    memory = replace(view.memories["a"], last_slot=NOW + timedelta(days=365))
+    made = plan(manifest(job), replace(view, memories={"a": memory}), NOW)
+    assert shown(made) == [("run", "12:30", "due")]
+
+
+def test_a_floor_in_the_future_starts_anew() -> None:
+    job = a_job()
+    view = known(job, since=NOW + timedelta(days=365))
+    made = plan(manifest(job), view, NOW)
+    assert made.memories[0].floor == NOW
+    assert shown(made) == []
+
+
+def test_a_changed_schedule_replays_nothing() -> None:
+    old, new = a_job(), a_job(cron="*/5 * * * *")
+    made = plan(manifest(new), known(old, since=NOW - timedelta(hours=1)), NOW)
+    assert shown(made) == []
+    assert made.memories[0].floor == NOW
+
+
+def test_a_paused_job_leaves_paused_rows() -> None:
+    job = a_job()
+    pause = Pause(Paused.JOB, "a", "x", "", NOW - timedelta(minutes=20), None)
+    made = plan(manifest(job), known(job, pauses={"a": pause}), NOW)
+    assert shown(made) == [("paused", "12:20", "paused"), ("paused", "12:30", "paused")]
+
+
+def test_after_a_pause_that_ended_by_itself_only_its_own_slots_stay_unrun() -> None:
+    job = a_job(cron="* * * * *")
+    pause = Pause(
+        Paused.JOB, "a", "x", "", NOW - timedelta(minutes=5), NOW.replace(second=0, minute=29)
+    )
+    view = known(job, since=NOW - timedelta(minutes=3), pauses={"a": pause})
+    assert [(a, s) for a, s, _ in shown(plan(manifest(job), view, NOW))] == [
+        ("paused", "12:28"),
+        ("missed", "12:29"),
+        ("run", "12:30"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overlap", "expected"),
+    [(Overlap.SKIP, "skip"), (Overlap.QUEUE, "queued"), (Overlap.REPLACE, "run")],
+)
+def test_overlap(overlap: Overlap, expected: str) -> None:
+    job = a_job(overlap=overlap)
+    running = a_run(finished=False, outcome=None, slot=NOW - timedelta(minutes=10))
+    view = known(job, since=NOW - timedelta(minutes=5), running={"a": running})
+    assert [action for action, _, _ in shown(plan(manifest(job), view, NOW))] == [expected]
+
+
+def test_only_one_slot_waits_in_the_queue() -> None:
+    job = a_job(overlap=Overlap.QUEUE)
+    running = a_run(finished=False, outcome=None)
+    earlier = NOW.replace(second=0) - timedelta(minutes=10)
+    view = known(
+        job,
+        since=NOW - timedelta(minutes=5),
+        running={"a": running},
+        slots={"a": {earlier: row(earlier, SlotState.QUEUED)}},
+    )
+    assert shown(plan(manifest(job), view, NOW)) == [("skip", "12:30", "queue_full")]
+
+
+def test_a_need_that_is_due_is_waited_for_and_one_that_failed_blocks() -> None:
+    first, second = a_job("first"), a_job("second", needs=("first",))
+    since = NOW - timedelta(minutes=5)
+    made = plan(manifest(second, first), known(first, second, since=since), NOW)
+    assert [(e.job, e.action.value, e.after) for e in made.entries] == [
+        ("first", "run", ()),
+        ("second", "wait", ("first",)),
+    ]
+    view = replace(
+        known(second, since=since), last={"first": a_run("first", outcome=Outcome.FAILED)}
+    )
+    view = replace(view, memories={**view.memories, **known(first, since=NOW).memories})
+    made = plan(manifest(first, second), view, NOW)
+    assert [(e.job, e.action.value, e.code) for e in made.entries] == [
+        ("second", "blocked", "need:first")
+    ]
+
+
+def test_a_deferred_need_satisfies() -> None:
+    first, second = a_job("first"), a_job("second", needs=("first",))
+    view = replace(
+        known(second, since=NOW - timedelta(minutes=5)),
+        last={"first": a_run("first", outcome=Outcome.DEFERRED)},
+    )
+    view = replace(view, memories={**view.memories, **known(first, since=NOW).memories})
+    assert [e.action for e in plan(manifest(first, second), view, NOW).entries] == [Action.RUN]
+
+
+def test_a_lost_run_is_recovered_once_and_only_where_steps_may_be_repeated() -> None:
+    job = a_job()
+    lost = a_run(outcome=Outcome.LOST, slot=NOW - timedelta(minutes=40))
+    view = known(job, since=NOW, lost={"a": lost})
+    assert [(e.action.value, e.run) for e in plan(manifest(job), view, NOW).entries] == [
+        ("recover", 1)
+    ]
+    again = replace(lost, cause=Cause.RECOVERY)
+    assert plan(manifest(job), replace(view, lost={"a": again}), NOW).entries == ()
+    unsafe = a_job(steps=(Step("command", {"argv": ["true"]}),))
+    assert plan(manifest(unsafe), view, NOW).entries == ()
+    declared = a_job(steps=(Step("command", {"argv": ["true"]}),), idempotent=True)
+    assert len(plan(manifest(declared), view, NOW).entries) == 1
+
+
+def test_a_due_slot_takes_the_place_of_a_recovery() -> None:
+    job = a_job()
+    view = known(job, since=NOW - timedelta(minutes=5), lost={"a": a_run(outcome=Outcome.LOST)})
+    assert [action for action, _, _ in shown(plan(manifest(job), view, NOW))] == ["run"]
+
+
+def test_a_request_runs_now_even_without_a_schedule() -> None:
+    job = Job("a", Schedule(None, ZONE), (Step("clean", {}),))
+    view = known(job, requests=(Request(7, "a", Asked.RUN, "x", NOW),))
+    made = plan(manifest(job), view, NOW)
+    assert [(e.action, e.slot, e.request) for e in made.entries] == [(Action.RUN, None, 7)]
+
+
+def test_draining_starts_nothing() -> None:
+    job = a_job()
+    view = known(job, since=NOW - timedelta(minutes=5), draining=True)
+    made = plan(manifest(job), view, NOW)
+    assert made.starting == ()
+
+
+def test_jitter_delays_and_does_not_lose() -> None:
+    job = a_job(jitter=300)
+    wait = timedelta(seconds=schedule.jitter("a", 300))
+    slot = NOW.replace(second=0)
+    assert wait > timedelta(seconds=10), "the name was chosen so that it waits"
+    view = known(job, since=slot - timedelta(minutes=9))
+    assert shown(plan(manifest(job), view, slot + wait - timedelta(seconds=1))) == []
+    made = plan(manifest(job), view, slot + wait)
+    assert [(e.slot, e.due_at) for e in made.entries] == [(slot, slot + wait)]
+
+
+def test_planning_twice_changes_nothing_and_the_parts_add_up() -> None:
+    """Every due slot stands in exactly one entry (or inside one range)."""
+    job = a_job(cron="* * * * *", window=7200, catch_up=CatchUp.ALL, max=5)
+    view = known(job, since=NOW - timedelta(hours=5))
+    first, second = (plan(manifest(job), view, NOW) for _ in range(2))
+    assert first == second
+    single = [e.slot for e in first.entries if e.until is None]
+    assert len(single) == len(set(single)) == 120
+    covered = list(slots_between(job, first.entries[0].slot or NOW, NOW))
+    in_range = [s for s in covered if s <= (first.entries[0].until or NOW)]
+    assert len(in_range) + len(single) == 300
+
+
+def test_upcoming_and_slots_between() -> None:
+    job = a_job(cron="0 9 * * *")
+    assert [s.isoformat() for s in upcoming(job, NOW, 2)] == [
+        "2026-11-24T12:00:00+00:00",
+        "2026-11-25T12:00:00+00:00",
+    ]
+    start = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    assert list(slots_between(job, start, start + timedelta(days=1))) == [start]

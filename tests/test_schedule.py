@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cronsim import CronSim
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mitrarr_runner.schedule import (
@@ -160,9 +160,19 @@ def test_every_night_is_that_of_a_minute_scan(zone: str, night: datetime) -> Non
         assert found == list(scan(line, ZoneInfo(zone), after, until)), line
 
 
-# cronsim 2.8 loses star slots after a shift of half an hour (Lord Howe, "0 */3 * * *") and never
+# cronsim 2.8 skips the day for a star job where midnight is missing ("* 1 */3 * *" in São Paulo,
+# 2018-11-04), loses star slots after a shift of half an hour (Lord Howe, "0 */3 * * *") and never
 # comes back from one at a minute past midnight (St. John's, the same line).
 CRONSIM_ZONES = [z for z in ZONES if z not in ("Australia/Lord_Howe", "America/St_Johns")]
+
+
+def misses_a_midnight(zone: ZoneInfo, after: datetime, until: datetime) -> bool:
+    day = after.replace(hour=0, minute=0, tzinfo=zone)
+    while day.astimezone(UTC) <= until:
+        if day.astimezone(UTC).astimezone(zone).hour:
+            return True
+        day += timedelta(days=1)
+    return False
 
 
 def in_full(line: str) -> str:
@@ -177,11 +187,13 @@ def in_full(line: str) -> str:
 @given(line=LINES, zone=st.sampled_from(CRONSIM_ZONES), after=NEAR, count=st.integers(1, 30))
 def test_slots_are_those_of_cronsim(line: str, zone: str, after: datetime, count: int) -> None:
     where, until = ZoneInfo(zone), after + timedelta(days=20)
+    start = after - timedelta(days=2)
+    assume(parse(line).fixed_time or not misses_a_midnight(where, start, until))
     ours = list(islice(slots(parse(line), where, after, until), count))
     # From two days before, on a wall clock that shows each reading once: cronsim keeps no count of
     # the readings that were there before its start.
     theirs: list[datetime] = []
-    for slot in CronSim(in_full(line), (after - timedelta(days=2)).astimezone(where)):
+    for slot in CronSim(in_full(line), start.astimezone(where)):
         instant = slot.astimezone(UTC)
         if instant > until or len(theirs) == count:
             break

@@ -75,6 +75,21 @@ def test_new_york_in_autumn(line: str, expected: list[str]) -> None:
     assert between(line, *AUTUMN) == expected
 
 
+@pytest.mark.parametrize(
+    ("line", "zone", "after", "until"),
+    [
+        ("30 1 * * *", "America/New_York", "2026-11-01T05:59", "2026-11-01T12:00"),
+        ("30 1 * * *", "America/New_York", "2026-11-01T06:20", "2026-11-01T12:00"),
+        ("30 23 * * *", "America/Sao_Paulo", "2019-02-17T02:00", "2019-02-17T12:00"),
+        ("30 2 * * *", "America/New_York", "2026-03-08T07:00", "2026-03-08T12:00"),
+    ],
+)
+def test_a_window_that_begins_in_or_after_the_change_remembers_it(
+    line: str, zone: str, after: str, until: str
+) -> None:
+    assert between(line, zone, after, until) == []
+
+
 # 2018-11-04T03:00Z: 00:00 -03 becomes 01:00 -02; the day begins at one.
 @pytest.mark.parametrize(
     ("line", "expected"),
@@ -84,6 +99,7 @@ def test_new_york_in_autumn(line: str, expected: list[str]) -> None:
         ("0 0,1 4 11 *", ["04 03:00"]),
         ("15 1 4 11 *", ["04 03:15"]),
         ("*/15 0 4 11 *", []),
+        ("*/30 1 */3 * *", ["04 03:00", "04 03:30"]),
         ("@daily", ["03 03:00", "04 03:00", "05 02:00"]),
     ],
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -18,16 +19,19 @@ from mitrarr_runner.cli.progress import Line
 from mitrarr_runner.cli.screen import show, width
 from mitrarr_runner.cli.session import Session, output_format
 from mitrarr_runner.cli.verb import Verb, session
+from mitrarr_runner.delivery.desk import Shown
 from mitrarr_runner.engine.places import did_you_mean
+from mitrarr_runner.engine.report.deliveries import state_word
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.intake.by_hand import Registered
 from mitrarr_runner.intake.ledger import Outcome
 from mitrarr_runner.manifest.model import Destination, Job, Manifest, Schedule, Source
 from mitrarr_runner.redact import safe
 from mitrarr_runner.steps.contract import Context, Progress, RunInfo, StepOutcome, StepResult
+from mitrarr_runner.store.deliveries import State as PersonState
 from mitrarr_runner.store.registry import State
 from mitrarr_runner.store.runs import Run
-from mitrarr_runner.text import mark, plural, text
+from mitrarr_runner.text import Text, mark, plural, text
 
 if TYPE_CHECKING:
     from mitrarr_runner.steps import clean as clean_step
@@ -167,43 +171,66 @@ def _tell_taken(here: Session, found: Place, source: Source, done: Registered) -
         message = text("{handle} {source}: registered; it holds no face to send", **values)
     here.print(message)
     if done.state is State.REGISTERED:
-        _tell_sending(here, found, source)
+        _tell_sending(here, found, source, done.handle)
 
 
-def _tell_sending(here: Session, found: Place, source: Source) -> None:
-    """Who sends it on, and when."""
-    from zoneinfo import ZoneInfo
-
-    from mitrarr_runner.plan import upcoming
-
-    now, zone = here.clock.now(), ZoneInfo(found.manifest.settings.timezone)
+def _tell_sending(here: Session, found: Place, source: Source, handle: str) -> None:
+    """Who sends it on, and when; or how far its person is already."""
+    known = {one.destination: one for one in _on_the_way(found, handle)}
     for destination in found.manifest.destinations.values():
         if destination.sources and source.name not in destination.sources:
             continue
-        senders = [
-            (slot, job)
-            for job in found.manifest.jobs.values()
-            if _sends(job, destination)
-            for slot in upcoming(job, now, 1)
-        ]
-        if senders:
-            slot, job = min(senders, key=lambda pair: pair[0])
-            here.print(
-                text(
-                    "  {job} sends it to {destination} at {hour}",
-                    job=job.name,
-                    destination=destination.name,
-                    hour=here.say.hour(slot, zone, now),
-                )
-            )
+        one = known.get(destination.name)
+        if one is not None and one.state is not PersonState.PENDING:
+            here.print(_standing(one))
         else:
-            here.print(
-                text(
-                    "  no job sends it to {destination}; by hand: mitrarr send-to-findface"
-                    " --batch-size 50",
-                    destination=destination.name,
-                )
-            )
+            here.print(_sender(here, found, destination))
+
+
+def _on_the_way(found: Place, handle: str) -> Sequence[Shown]:
+    from mitrarr_runner.delivery import desk
+    from mitrarr_runner.store import registry
+
+    db = found.open_readonly()
+    if db is None:
+        return ()
+    with db:
+        record = registry.show(db, handle)
+        return () if record is None else desk.of_registry(db, record.id)
+
+
+def _standing(one: Shown) -> Text:
+    return text(
+        "  {destination}: {state}; look: mitrarr deliveries show {handle}",
+        destination=one.destination,
+        state=state_word(one.state),
+        handle=one.handle,
+    )
+
+
+def _sender(here: Session, found: Place, destination: Destination) -> Text:
+    """The job that comes first."""
+    from mitrarr_runner.plan import upcoming
+
+    now, zone = here.clock.now(), ZoneInfo(found.manifest.settings.timezone)
+    senders = [
+        (slot, job.name)
+        for job in found.manifest.jobs.values()
+        if _sends(job, destination)
+        for slot in upcoming(job, now, 1)
+    ]
+    if not senders:
+        return text(
+            "  no job sends it to {destination}; by hand: mitrarr send-to-findface --batch-size 50",
+            destination=destination.name,
+        )
+    slot, job_name = min(senders)
+    return text(
+        "  {job} sends it to {destination} at {hour}",
+        job=job_name,
+        destination=destination.name,
+        hour=here.say.hour(slot, zone, now),
+    )
 
 
 def _sends(job: Job, destination: Destination) -> bool:

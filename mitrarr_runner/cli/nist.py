@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -203,16 +204,16 @@ def _not_written(folder: Path, error: OSError) -> UsageError:
 
 
 def _content(file: str) -> bytes:
+    """The whole file; a pipe or a device, which may never end, is refused."""
     try:
-        return Path(file).read_bytes()
+        if stat.S_ISREG(os.stat(file).st_mode):
+            return Path(file).read_bytes()
+        message = text("{file} is not a regular file", file=file)
     except OSError as error:
-        raise UsageError(
-            text(
-                "{file} cannot be read: {reason}", file=file, reason=os.strerror(error.errno or 0)
-            ),
-            code="file_unreadable",
-            hint=text("give the path of one ANSI/NIST file"),
-        ) from None
+        reason = os.strerror(error.errno or 0)
+        message = text("{file} cannot be read: {reason}", file=file, reason=reason)
+    hint = text("give the path of one ANSI/NIST file")
+    raise UsageError(message, code="file_unreadable", hint=hint)
 
 
 def _noted(finding: Finding) -> Noted:

@@ -1,4 +1,4 @@
-"""What is in an ANSI/NIST file, and what is wrong with it? Text and JSON of `nist show`, `validate`.
+"""What is in an ANSI/NIST file, and what is wrong with it? Text and JSON of `nist`.
 
 Fields that describe a record or an image, never a value of a person's record.
 """

@@ -189,7 +189,7 @@ def finding_lines(finding: Noted, say: Catalogue, width: int | None) -> list[str
     if finding.field is not None:
         places.append(say(text("field {tag}", tag=finding.field)))
     if finding.offset is not None:
-        places.append(say(text("byte {offset}", offset=finding.offset)))
+        places.append(say(text("byte {offset}", offset=str(finding.offset))))
     places.append(finding.code)
     return [*lines, "      " + ", ".join(places)]
 

@@ -34,7 +34,7 @@ def excerpts(loaded: Loaded) -> Mapping[tuple[str, int], str]:
     found: dict[tuple[str, int], str] = {}
     for shown, problems in wanted.items():
         try:
-            content = files.read_bytes(paths[shown], BYTES).decode("utf-8-sig", "replace")
+            content = _decoded(files.read_bytes(paths[shown], BYTES))
         except OSError:
             continue
         lines = _BREAK.split(content)
@@ -42,8 +42,18 @@ def excerpts(loaded: Loaded) -> Mapping[tuple[str, int], str]:
             for number in (problem.line or 1, (problem.line or 1) - 1):
                 if 0 < number <= len(lines):
                     found[(shown, number)] = blotted(lines[number - 1])
+        for problem in problems:
             _blot_value(found, problem)
     return found
+
+
+def _decoded(raw: bytes) -> str:
+    """Even what is refused for its encoding is shown as its author sees it."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        wide = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
+        return raw.decode("utf-16" if wide else "cp1252", "replace")
 
 
 def blotted(line: str) -> str:

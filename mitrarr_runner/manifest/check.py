@@ -32,8 +32,9 @@ def check(merged: Merged) -> tuple[Problem, ...]:
 
 def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """By file, line and column; the first of those of one place that say the same."""
-    once = dict.fromkeys(problems)
-    return tuple(sorted(once, key=lambda p: (p.file, p.line or 0, p.column or 0, p.level.value)))
+    once = {(p.code, p.file, p.line, p.column, p.path): p for p in reversed(list(problems))}
+    places = sorted(once.values(), key=lambda p: (p.file, p.line or 0, p.column or 0, p.code))
+    return tuple(places)
 
 
 def fatal(problems: Iterable[Problem]) -> bool:

@@ -22,13 +22,13 @@ from mitrarr_runner.text import Text, text
 def explain(errors: Iterable[Any], marks: Marks, nearest: Nearest) -> Iterator[Problem]:
     """A Problem or more for each error (jsonschema.ValidationError), none of them twice."""
     seen: set[tuple[str, str]] = set()
-    mistyped: set[Path] = set()
+    settled: set[Path] = set()
     for error in errors:
         path = tuple(error.absolute_path)
-        if error.validator == "type":
-            mistyped.add(path)
-        elif path in mistyped:  # its enum, pattern ... only repeat that
-            continue
+        if any(path[:length] in settled for length in range(1, len(path) + 1)):
+            continue  # a wrong type, two steps in one: what else is found there only repeats it
+        if error.validator in ("type", "maxProperties"):
+            settled.add(path)
         for problem in _one(error, path, marks, nearest):
             if (problem.code, problem.path) not in seen:
                 seen.add((problem.code, problem.path))

@@ -15,7 +15,7 @@ from typing import Any
 from mitrarr_runner.manifest.document import Builder, Data, Document, Refused
 from mitrarr_runner.manifest.problem import Problem
 from mitrarr_runner.manifest.read_json import read_json
-from mitrarr_runner.manifest.spelling import curly, decode, look_around, odd_characters
+from mitrarr_runner.manifest.spelling import MISREAD, curly, decode, look_around, odd_characters
 from mitrarr_runner.manifest.yaml_errors import told
 from mitrarr_runner.text import text
 
@@ -52,6 +52,8 @@ def read(file: str, raw: bytes) -> Document:
     except Refused as refused:
         return Document(file, problems=(*builder.problems, refused.problem), complete=False)
     places = builder.root_places if isinstance(builder.root_places, dict) else {}
+    if any(problem.code in MISREAD for problem in builder.problems):
+        return Document(file, problems=tuple(builder.problems), complete=False)
     root = builder.root if isinstance(builder.root, dict) else {}
     return Document(file, root, places, tuple(builder.problems))
 

@@ -172,6 +172,8 @@ def _is_zone(name: str) -> bool:
 def _near_zone(name: str, nearest: Nearest) -> str | None:
     from zoneinfo import available_timezones
 
+    if "bras" in name.casefold():  # the zone of Brasília has another city's name
+        return "America/Sao_Paulo"
     zones = sorted(available_timezones())
     city = name.rpartition("/")[2].replace(" ", "_").casefold()
     same_city = [zone for zone in zones if zone.rpartition("/")[2].casefold() == city]

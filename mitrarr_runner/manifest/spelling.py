@@ -13,6 +13,9 @@ from mitrarr_runner.manifest.document import Builder, Refused
 from mitrarr_runner.manifest.problem import Problem
 from mitrarr_runner.text import text
 
+MISREAD = frozenset({"curly_quotes", "no_break_space"})
+"""Problems after which the data say something else than their author meant."""
+
 _BREAK = re.compile(r"\r\n|\r|\n")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _CURLY = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb"

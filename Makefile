@@ -35,7 +35,7 @@ quick: $(VENV)/.installed-dev ## the tests a person waits for
 lint: $(VENV)/.installed-dev ## style, format, types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+	@$(BIN)/mypy && $(BIN)/mypy tools
 
 catalogue: $(VENV)/.installed-dev ## texts into mitrarr.po, translations into mitrarr.mo
 	@$(BIN)/python tools/catalogue.py extract compile check
@@ -58,7 +58,7 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.backend: $(VENV)/.made constraints.txt
-	@echo "Installing mitrarr (the first time takes a minute)"
+	@echo "Installing mitrarr and what it needs"
 	@$(INSTALL) hatchling editables
 	@touch $@
 

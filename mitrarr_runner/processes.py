@@ -32,13 +32,17 @@ def _prctl(option: int, value: int) -> None:
 
 
 def started(pid: int) -> str:
-    """The start time of a process in clock ticks since boot, or "" when there is none."""
+    """The start time of a process in clock ticks since boot, or "" when there is none.
+
+    A zombie does nothing any more and counts as gone, however long nobody collects it.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
     # The command's name may hold blanks and parentheses: count from the last one (proc(5)).
-    return stat.rpartition(")")[2].split()[19]
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in "ZX" else fields[19]
 
 
 def descendants(pid: int) -> list[int]:

@@ -206,7 +206,7 @@ def _not_written(folder: Path, error: OSError) -> UsageError:
 def _content(file: str) -> bytes:
     """The whole file; a pipe or a device, which may never end, is refused."""
     try:
-        if stat.S_ISREG(os.stat(file).st_mode):
+        if stat.S_ISREG(Path(file).stat().st_mode):
             return Path(file).read_bytes()
         message = text("{file} is not a regular file", file=file)
     except OSError as error:

@@ -92,12 +92,7 @@ def list_text(found: Listing, say: Catalogue, width: int | None = None) -> list[
     account = "   ".join(
         f"{say(state_word(state))} {say.number(found.counts.get(state, 0))}" for state in State
     )
-    shown = text(
-        "{shown} of {total} shown:  {account}",
-        shown=len(found.people),
-        total=total,
-        account=account,
-    )
+    shown = text("{shown} shown; in all:  {account}", shown=len(found.people), account=account)
     return [*columns.table(rows, width, elastic=2), "", say(shown)]
 
 

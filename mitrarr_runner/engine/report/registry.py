@@ -107,12 +107,7 @@ def list_text(found: Listing, say: Catalogue, width: int | None = None) -> list[
         for state in State
         if state is not State.SUPERSEDED or found.counts.get(state)
     )
-    shown = text(
-        "{shown} of {total} shown:  {account}",
-        shown=len(found.records),
-        total=total,
-        account=account,
-    )
+    shown = text("{shown} shown; in all:  {account}", shown=len(found.records), account=account)
     return [*columns.table(rows, width, elastic=2), "", say(shown)]
 
 

@@ -21,6 +21,9 @@ from mitrarr_runner.store.pauses import Pause
 from mitrarr_runner.store.registry import State
 from mitrarr_runner.text import Catalogue, Text, plural, text
 
+_HERE = "mitrarr status"
+"""Advice that leads back to what the reader is looking at is left out."""
+
 _RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -79,7 +82,8 @@ def _incident(one: Incident, standing: Standing, say: Catalogue) -> Need:
         standing.at,
         one.detail,
     )
-    lines = [words.sentence(notice), since(standing, one.since, say), *words.advice(notice)]
+    advice = [line for line in words.advice(notice) if line.values.get("command") != _HERE]
+    lines = [words.sentence(notice), since(standing, one.since, say), *advice]
     if one.ack_at is not None:
         taken = text('taken over by {actor}: "{reason}"', actor=one.ack_by, reason=one.ack_reason)
         lines.insert(2, taken)
@@ -149,6 +153,8 @@ def _wrong(severity: Severity, *lines: Text) -> Need:
 
 def _waiting(standing: Standing, say: Catalogue) -> Iterator[Need]:
     known = {(one.rule, one.subject) for one in firing(standing)}
+    if standing.applied is None:
+        yield _never(standing)
     for job in standing.jobs:
         if job.pause is not None and (RuleWhen.JOB_PAUSED, job.name) not in known:
             yield _paused(job.pause, f"mitrarr resume {job.name}", standing, say)
@@ -157,8 +163,20 @@ def _waiting(standing: Standing, say: Catalogue) -> Iterator[Need]:
             yield _paused(pause, f"mitrarr resume --destination {pause.name}", standing, say)
     if standing.draining:
         yield _note(text("DRAINING"), text("nothing new is started"))
-    yield from _quarantined(standing, known, say)
-    yield from _parked(standing, known, say)
+    yield from _quarantined(standing, known)
+    yield from _parked(standing, known)
+
+
+def _never(standing: Standing) -> Need:
+    if not standing.fingerprint:
+        command = text("make a site: {command}", command="mitrarr init DIR")
+        return _note(text("NEW"), text("there is no manifest here"), command)
+    return _note(
+        text("NEW"),
+        text("nothing was applied yet"),
+        _look("mitrarr plan"),
+        text("do it: {command}", command="mitrarr apply"),
+    )
 
 
 def _paused(pause: Pause, command: str, standing: Standing, say: Catalogue) -> Need:
@@ -176,57 +194,67 @@ def _values(pause: Pause) -> dict[str, object]:
     return {"name": pause.name, "actor": pause.actor, "reason": pause.reason}
 
 
-def _quarantined(standing: Standing, known: set[tuple[str, str]], say: Catalogue) -> Iterator[Need]:
-    """File by file, but for the sources whose incident tells of them already."""
+def _quarantined(standing: Standing, known: set[tuple[str, str]]) -> Iterator[Need]:
+    """The newest file, but for the sources whose incident tells of theirs already."""
     rows = [row for row in standing.quarantined if (RuleWhen.QUARANTINE, row.source) not in known]
-    for row in rows:
-        reason = (
-            row.findings[0].message if row.findings else text("refused ({code})", code=row.code)
-        )
-        yield Need(
-            row.handle,
-            Severity.INFO,
-            text("QUARANTINE"),
-            (
-                text("{source}: {reason}", source=row.source, reason=reason),
-                _look(f"mitrarr registry show {row.handle}"),
-            ),
-        )
+    if not rows:
+        return
+    first, *others = rows
+    told = first.findings[0].message if first.findings else None
+    reason = told or text("refused ({code})", code=first.code)
+    title = text("QUARANTINE")
+    what = text("{source}: {reason}", source=first.source, reason=reason)
+    yield Need(
+        first.handle,
+        Severity.INFO,
+        title,
+        (what, _look(f"mitrarr registry show {first.handle}")),
+    )
+    count = standing.registry.get(State.QUARANTINED, 0) - 1 - _told(standing.quarantined, rows)
     yield from _more(
-        standing.registry.get(State.QUARANTINED, 0) - len(standing.quarantined),
-        text("QUARANTINE"),
+        title,
+        [row.handle for row in others],
+        count,
         "mitrarr registry list --state quarantined",
-        rows,
     )
 
 
-def _parked(standing: Standing, known: set[tuple[str, str]], say: Catalogue) -> Iterator[Need]:
+def _parked(standing: Standing, known: set[tuple[str, str]]) -> Iterator[Need]:
     people = [one for one in standing.parked if (RuleWhen.PARKED, one.destination) not in known]
-    for one in people:
-        yield Need(
-            one.handle,
-            Severity.INFO,
-            text("PARKED"),
-            (
-                text(
-                    "{destination}: {reason}",
-                    destination=one.destination,
-                    reason=reasons.parked_text(one.reason),
-                ),
-                _look(f"mitrarr deliveries show {one.handle}"),
-            ),
-        )
+    if not people:
+        return
+    first, *others = people
+    title = text("PARKED")
+    reason = reasons.parked_text(first.reason)
+    what = text("{destination}: {reason}", destination=first.destination, reason=reason)
+    yield Need(
+        first.handle,
+        Severity.INFO,
+        title,
+        (what, _look(f"mitrarr deliveries show {first.handle}")),
+    )
+    count = standing.deliveries.get(DeliveryState.PARKED, 0) - 1 - _told(standing.parked, people)
     yield from _more(
-        standing.deliveries.get(DeliveryState.PARKED, 0) - len(standing.parked),
-        text("PARKED"),
+        title,
+        [one.handle for one in others],
+        count,
         "mitrarr deliveries list --state parked",
-        people,
     )
 
 
-def _more(count: int, title: Text, command: str, told: Sequence[object]) -> Iterator[Need]:
-    if count > 0 and told:
-        yield _note(title, plural("and {count} more", "and {count} more", count), _look(command))
+def _told(every: Sequence[object], shown: Sequence[object]) -> int:
+    """How many of those that were read an incident tells of."""
+    return len(every) - len(shown)
+
+
+def _more(title: Text, handles: Sequence[str], count: int, command: str) -> Iterator[Need]:
+    if count < 1:
+        return
+    what = plural("and {count} more", "and {count} more", count)
+    if handles:
+        named = ", ".join(handles) + (" ..." if count > len(handles) else "")
+        what = text("{more}: {handles}", more=what, handles=named)
+    yield _note(title, what, _look(command))
 
 
 def _note(title: Text, *lines: Text) -> Need:

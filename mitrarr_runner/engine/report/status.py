@@ -24,7 +24,7 @@ from mitrarr_runner.text import Catalogue, Text, plural, text
 _SCREEN = 80
 
 
-def status_json(standing: Standing) -> dict[str, object]:
+def status_json(standing: Standing) -> dict[str, Any]:
     """The contract of DESIGN section 6, without its "version"."""
     return {
         "jobs": [_job_json(job) for job in standing.jobs],
@@ -117,7 +117,7 @@ def _vitals(standing: Standing, say: Catalogue, width: int | None) -> list[str]:
 
 def _cron(standing: Standing, say: Catalogue) -> Text:
     if standing.applied is None:
-        return text("never applied: mitrarr plan shows what apply would do")
+        return text("never applied")
     ago = say.span(max(0.0, (standing.at - standing.applied).total_seconds()))
     if silent(standing):
         return text("cron SILENT (apply {span} ago)", span=ago)
@@ -284,7 +284,7 @@ def _counts(standing: Standing, say: Catalogue, width: int | None) -> list[str]:
 def _spool(place: SpoolStanding, names: int, say: Catalogue) -> str:
     look = place.look
     if look is None:
-        return say(text("{source}  CANNOT BE READ", source=place.source.ljust(names)))
+        return place.source.ljust(names) + "   " + say(text("CANNOT BE READ"))
     parts = [
         text("ready {n}", n=len(look.ready)),
         text("arriving {n}", n=look.arriving),

@@ -1,0 +1,404 @@
+"""status: the verdict, what needs a person, the table of jobs; golden files of whole screens."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from mitrarr_runner.delivery.desk import Shown
+from mitrarr_runner.engine.report.needs import needs
+from mitrarr_runner.engine.report.standing import (
+    Event,
+    JobStanding,
+    Mark,
+    SpoolStanding,
+    Standing,
+    events,
+    outcome,
+)
+from mitrarr_runner.engine.report.status import _legend, status_json, status_text, verdict
+from mitrarr_runner.intake.spool import SpoolFile, SpoolLook
+from mitrarr_runner.manifest.model import Severity
+from mitrarr_runner.store import deliveries
+from mitrarr_runner.store.incidents import Incident, IncidentState
+from mitrarr_runner.store.pauses import Pause, Paused
+from mitrarr_runner.store.registry import Noted, Record, State
+from mitrarr_runner.store.runs import Cause, Outcome, ProcessId, Run
+from mitrarr_runner.store.slots import SlotRow, SlotState
+from mitrarr_runner.text import LANGUAGES, Catalogue, text
+
+GOLDEN = Path(__file__).with_name("golden")
+NOW = datetime(2026, 11, 22, 6, 4, 11, tzinfo=UTC)  # 03:04:11 in São Paulo
+ZONE = ZoneInfo("America/Sao_Paulo")
+SAY = Catalogue("en")
+EMPTY = Standing("prod", "41be09d00000", NOW, ZONE, "srv-ingest01", disk=71)
+
+
+def run(number: int, job: str, ago: timedelta, ended: Outcome | None, seconds: float = 18) -> Run:
+    began = NOW - ago
+    return Run(
+        number,
+        job,
+        began.replace(second=0),
+        Cause.SCHEDULE,
+        0,
+        ended is not None,
+        ended,
+        "code",
+        "",
+        ProcessId(1, "1", "boot", "srv-ingest01"),
+        "41be09d",
+        "",
+        began,
+        None if ended is None else began + timedelta(seconds=seconds),
+        None if ended is None else seconds,
+        {},
+    )
+
+
+def past(job: str, marks: str, last: timedelta, seconds: float = 18) -> tuple[Event, ...]:
+    """Events ten minutes apart, the newest `last` ago; "." ok, "d" deferred, "F" failed, "P"..."""
+    letters = {say[0]: mark for mark, say in ((m, str(t)) for m, t in _legend().items())}
+    found = []
+    for position, letter in enumerate(marks):
+        ago = last + timedelta(minutes=10 * (len(marks) - 1 - position))
+        mark = letters[letter]
+        ran = None
+        if mark.value in tuple(Outcome):
+            ran = run(9000 + position, job, ago, Outcome(mark.value), seconds)
+        found.append(Event(NOW - ago, mark, (NOW - ago).replace(second=0), ran))
+    return tuple(found)
+
+
+def spool(source: str, *, arriving: int = 0, oldest: int | None = None) -> SpoolStanding:
+    ready = (SpoolFile("x", 1, 10, 0, 0),) if oldest and oldest > 60 else ()
+    return SpoolStanding(source, SpoolLook(ready=ready, arriving=arriving, oldest=oldest))
+
+
+def incident(number: int, rule: str, subject: str, severity: Severity, **more: Any) -> Incident:
+    options = {"state": IncidentState.FIRING, "detail": {}, **more}
+    since = options.pop("since", NOW - timedelta(minutes=33))
+    return Incident(number, rule, subject, severity, since=since, **options)
+
+
+def healthy() -> Standing:
+    minute = timedelta(minutes=4, seconds=9)
+    return replace(
+        EMPTY,
+        applied=NOW - timedelta(seconds=11),
+        jobs=(
+            JobStanding(
+                "adiciona_nists",
+                events=past("adiciona_nists", "............", minute, 43),
+                last_slot=NOW - minute,
+                next_slot=NOW + timedelta(minutes=5, seconds=49),
+            ),
+            JobStanding(
+                "confere_findface",
+                events=past("confere_findface", "....~.......", timedelta(hours=1, minutes=4)),
+                next_slot=datetime(2026, 11, 22, 7, 0, tzinfo=UTC),
+            ),
+            JobStanding("novo", next_slot=datetime(2026, 11, 23, 6, 0, tzinfo=UTC)),
+        ),
+        spools=(spool("DETRAN", arriving=3, oldest=40), spool("DETRAN_MG")),
+        registry={State.REGISTERED: 1200, State.NO_FACE: 3, State.QUARANTINED: 0},
+        deliveries={deliveries.State.SENT: 1200},
+        registered_today=228,
+        sent_today=236,
+    )
+
+
+def troubled() -> Standing:
+    base = healthy()
+    pause = Pause(
+        Paused.JOB,
+        "envia_relatorio",
+        "operador.b",
+        "SMTP em manutenção",
+        NOW - timedelta(2.4),
+        None,
+    )
+    sender, checker, _ = base.jobs
+    return replace(
+        base,
+        jobs=(
+            replace(
+                sender,
+                events=past("adiciona_nists", ".........ddd", timedelta(minutes=4, seconds=9), 72),
+            ),
+            JobStanding(
+                "rsync_espelho",
+                running=run(8839, "rsync_espelho", timedelta(minutes=3, seconds=2), None),
+                events=past("rsync_espelho", "............", timedelta(days=1)),
+                next_slot=datetime(2026, 11, 23, 6, 0, tzinfo=UTC),
+            ),
+            checker,
+            JobStanding(
+                "envia_relatorio",
+                pause=pause,
+                events=past("envia_relatorio", ".........PPP", timedelta(days=2.4), 9),
+            ),
+            JobStanding("limpeza", events=past("limpeza", "..FFF", timedelta(hours=2)), failures=3),
+        ),
+        spools=(
+            spool("DETRAN", arriving=3, oldest=40),
+            SpoolStanding(
+                "DETRAN_MG",
+                trouble=text(
+                    "spool of {source}: nothing is mounted at {mount}",
+                    source="DETRAN_MG",
+                    mount="/dados",
+                ),
+                hint=text("mount the disk; nothing was read and nothing is lost"),
+            ),
+        ),
+        registry={State.REGISTERED: 1200, State.QUARANTINED: 5},
+        deliveries={
+            deliveries.State.PENDING: 97,
+            deliveries.State.SENDING: 2,
+            deliveries.State.PARKED: 7,
+            deliveries.State.SENT: 1200,
+        },
+        sent_today=129,
+        incidents=(
+            incident(
+                139,
+                "job_paused",
+                "destination:findface",
+                Severity.WARNING,
+                since=NOW - timedelta(hours=5),
+                detail={"actor": "operador.b", "reason": "troca de disco"},
+            ),
+            incident(
+                142,
+                "destination_down",
+                "findface",
+                Severity.CRITICAL,
+                detail={"code": "refused"},
+                ack_by="operador.a",
+                ack_reason="chamado 71",
+                ack_at=NOW,
+            ),
+            incident(
+                143, "volume_low", "adiciona_nists", Severity.WARNING, state=IncidentState.PENDING
+            ),
+        ),
+        down={"findface": "refused"},
+        quarantined=[quarantined(311), quarantined(310), quarantined(309)],
+        parked=[parked(902), parked(901), parked(900)],
+    )
+
+
+def quarantined(number: int) -> Record:
+    finding = Noted(
+        "nist_truncated",
+        "error",
+        text(
+            "file truncated: it ends {remaining} bytes into record {record}", remaining=4, record=3
+        ),
+    )
+    return Record(
+        number,
+        f"Q{number}",
+        "DETRAN",
+        "1234567890",
+        "T",
+        "ab" * 32,
+        20480,
+        1,
+        State.QUARANTINED,
+        "nist_truncated",
+        (finding,),
+        None,
+        "",
+        NOW,
+        NOW,
+    )
+
+
+def parked(number: int) -> Shown:
+    return Shown(
+        f"D{number}",
+        "findface",
+        "DETRAN",
+        deliveries.State.PARKED,
+        "server_no_face",
+        "R7",
+        NOW,
+        NOW,
+        None,
+        (),
+    )
+
+
+def never() -> Standing:
+    return replace(
+        EMPTY, jobs=(JobStanding("adiciona_nists", next_slot=NOW + timedelta(minutes=6)),)
+    )
+
+
+@pytest.mark.parametrize("name", ["never", "healthy", "troubled"])
+def test_the_whole_screen(name: str) -> None:
+    screen = "\n".join(status_text(globals()[name](), SAY, 80)) + "\n"
+    golden = GOLDEN / f"status_{name}.txt"
+    if os.environ.get("GOLDEN") == "write":
+        golden.write_text(screen, encoding="utf-8")
+    assert screen == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["never", "healthy", "troubled"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_terminal_of_80_columns_of_latin_1_is_enough(name: str, language: str) -> None:
+    for line in status_text(globals()[name](), Catalogue(language), 80):
+        assert len(line) <= 80, line
+        line.encode("latin-1")
+
+
+def test_nothing_is_cut_or_wrapped_into_a_pipe() -> None:
+    job = JobStanding("j" * 64, events=past("j" * 64, "....F", timedelta(hours=1)), failures=1)
+    lines = status_text(replace(healthy(), jobs=(job,)), SAY, None)
+    assert any(line.startswith("j" * 64) for line in lines)
+    assert any(f"mitrarr logs {'j' * 64}" in line for line in lines)
+    narrow = status_text(replace(healthy(), jobs=(job,)), SAY, 80)
+    assert not any(line.startswith("j" * 64) for line in narrow)
+
+
+def test_what_people_typed_cannot_forge_a_line_or_drive_the_terminal() -> None:
+    pause = Pause(Paused.JOB, "j", "a\x1b[2Jb", "x\nOK  all is well", NOW, None)
+    lines = status_text(replace(healthy(), jobs=(JobStanding("j", pause=pause),)), SAY, None)
+    assert not any("\x1b" in line or "\n" in line for line in lines)
+    assert any("\\x0a" in line for line in lines)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_letter_of_the_last_column_is_another_one(language: str) -> None:
+    say = Catalogue(language)
+    letters = [say(word)[:1] for word in _legend().values()]
+    assert len(set(letters)) == len(letters) == len(Mark)
+    assert all(say(word)[1] == " " for word in _legend().values())
+
+
+@pytest.mark.parametrize(
+    ("standing", "expected"),
+    [
+        (EMPTY, "OK  1 thing waits, nothing urgent"),
+        (replace(healthy(), parked=[parked(1)]), "OK  1 thing waits, nothing urgent"),
+        (troubled(), "CRITICAL  1 critical, 3 warnings"),
+        (replace(healthy(), broken=True), "WARNING  1 warning"),
+        (replace(healthy(), applied=NOW - timedelta(hours=2)), "CRITICAL  1 critical"),
+        (replace(healthy(), overdue=True), "CRITICAL  1 critical"),
+    ],
+)
+def test_the_verdict(standing: Standing, expected: str) -> None:
+    assert str(verdict(needs(standing, SAY))) == expected
+
+
+def test_an_incident_that_nobody_was_told_of_is_in_json_only() -> None:
+    standing = replace(troubled(), incidents=troubled().incidents[2:], down={})
+    assert not any("A143" in line for line in status_text(standing, SAY))
+    found = status_json(standing)["incidents"]
+    assert found == [
+        {
+            "handle": "A143",
+            "rule": "volume_low",
+            "subject": "adiciona_nists",
+            "severity": "warning",
+            "state": "pending",
+            "since": "2026-11-22T05:31:11Z",
+        }
+    ]
+
+
+def test_a_problem_that_an_incident_tells_of_is_told_once() -> None:
+    alone = replace(
+        healthy(),
+        jobs=(JobStanding("x", events=past("x", "FF", timedelta(hours=1)), failures=2),),
+        quarantined=[quarantined(1)],
+        registry={State.QUARANTINED: 1},
+    )
+    assert [need.handle for need in needs(alone, SAY)] == ["-", "Q1"]
+    told = replace(
+        alone,
+        incidents=(
+            incident(
+                1,
+                "job_failed",
+                "x",
+                Severity.CRITICAL,
+                detail={"times": 2, "run": "r9", "code": "e"},
+            ),
+            incident(
+                2, "quarantine", "DETRAN", Severity.WARNING, detail={"count": 1, "newest": "Q1"}
+            ),
+        ),
+    )
+    assert [need.handle for need in needs(told, SAY)] == ["A1", "A2"]
+
+
+def test_json_is_the_contract() -> None:
+    found = status_json(troubled())
+    assert list(found) == ["jobs", "registry", "deliveries", "incidents"]
+    assert found["registry"] == {"registered": 1200, "no_face": 0, "quarantined": 5}
+    assert found["deliveries"] == {"pending": 97, "sending": 2, "sent": 1200, "parked": 7}
+    jobs = found["jobs"]
+    assert isinstance(jobs, list)
+    assert jobs[3] == {
+        "name": "envia_relatorio",
+        "state": "paused",
+        "paused": True,
+        "paused_by": "operador.b",
+        "paused_until": None,
+        "last_slot": None,
+        "last_outcome": "skipped",
+        "next_slot": None,
+        "consecutive_failures": 0,
+    }
+    assert [job["state"] for job in jobs] == ["idle", "running", "idle", "paused", "idle"]
+    assert jobs[0]["next_slot"] == "2026-11-22T06:10:00Z"
+    assert jobs[4]["consecutive_failures"] == 3
+
+
+def test_a_job_that_runs_while_paused_is_running_and_paused() -> None:
+    pause = Pause(Paused.JOB, "x", "a", "", NOW, NOW + timedelta(hours=1))
+    job = JobStanding("x", running=run(1, "x", timedelta(minutes=1), None), pause=pause)
+    (told,) = status_json(replace(EMPTY, jobs=(job,)))["jobs"]  # type: ignore[misc]
+    assert (told["state"], told["paused"], told["paused_until"]) == (
+        "running",
+        True,
+        "2026-11-22T07:04:11Z",
+    )
+
+
+def test_every_outcome_is_one_of_the_contract() -> None:
+    allowed = ["ok", "failed", "timeout", "lost", "blocked", "skipped", "replaced", "deferred"]
+    told = {mark: outcome(Event(NOW, mark)) for mark in Mark}
+    assert {str(value) for value in told.values()} == set(allowed)
+    assert told[Mark.STOPPED] is told[Mark.MISSED] is told[Mark.PAUSED] is Outcome.SKIPPED
+    assert outcome(None) is None
+
+
+def test_runs_and_slots_become_one_row_of_events() -> None:
+    ran = [run(2, "x", timedelta(minutes=5), None), run(1, "x", timedelta(minutes=30), Outcome.OK)]
+    rows = [
+        SlotRow(
+            "x",
+            NOW - timedelta(minutes=20),
+            SlotState.MISSED_RANGE,
+            "",
+            "",
+            None,
+            NOW - timedelta(minutes=15),
+            NOW - timedelta(minutes=14),
+        ),
+        SlotRow("x", NOW - timedelta(minutes=30), SlotState.CLAIMED, "", "", 1, None, NOW),
+        SlotRow("x", NOW, SlotState.QUEUED, "", "", None, None, NOW),
+    ]
+    assert [event.mark for event in events(ran, rows)] == [Mark.OK, Mark.MISSED]
+    assert events(ran, rows)[1].slot == NOW - timedelta(minutes=15)
+    assert [event.mark for event in events(ran, rows, lost=2)] == [Mark.OK, Mark.MISSED, Mark.LOST]

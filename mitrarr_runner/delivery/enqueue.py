@@ -15,9 +15,10 @@ from mitrarr_runner.delivery.site_key import site_key
 from mitrarr_runner.delivery.token import token
 from mitrarr_runner.manifest.model import Destination
 from mitrarr_runner.site import Site
-from mitrarr_runner.store import deliveries
+from mitrarr_runner.store import candidates, deliveries
+from mitrarr_runner.store.candidates import Candidate
 from mitrarr_runner.store.database import Database
-from mitrarr_runner.store.deliveries import Candidate, Delivery, State
+from mitrarr_runner.store.deliveries import Delivery, State
 
 _SLICE = 500
 """People per transaction: short enough for the other writers to wait for."""
@@ -42,7 +43,7 @@ def enqueue(db: Database, site: Site, destination: Destination, *, clock: Clock)
     found = [
         candidate
         for source in sources_of(destination)
-        for candidate in deliveries.candidates(db, destination.name, source)
+        for candidate in candidates.candidates(db, destination.name, source)
     ]
     new = renewed = 0
     for start in range(0, len(found), _SLICE):
@@ -65,11 +66,13 @@ def sources_of(destination: Destination) -> Sequence[str]:
 def count_new(db: Database, destination: Destination) -> int:
     """How many people `enqueue` would put into the queue; only reads."""
     return sum(
-        deliveries.count_new(db, destination.name, source) for source in sources_of(destination)
+        candidates.count_new(db, destination.name, source) for source in sources_of(destination)
     )
 
 
 def _add(db: Database, destination: str, one: Candidate, token_text: str, at: Moment) -> bool:
+    if one.known:
+        return False
     added = deliveries.add(db, destination, one.registry, one.source, token_text, at.now)
     return added is not None
 

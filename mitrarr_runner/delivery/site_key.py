@@ -17,11 +17,12 @@ from pathlib import Path
 from mitrarr_runner import atomic
 from mitrarr_runner.errors import StateError
 from mitrarr_runner.site import Site
-from mitrarr_runner.store import deliveries
+from mitrarr_runner.store import meta
 from mitrarr_runner.store.database import Database
 from mitrarr_runner.text import Text, text
 
 _BYTES = 32
+_CHECK = "site_key_check"
 
 
 def path_of(site: Site) -> Path:
@@ -34,14 +35,14 @@ def site_key(db: Database, site: Site) -> bytes:
     Raises StateError: "site_key_missing", "site_key_foreign", "site_key_unreadable".
     """
     with db.transaction():  # one maker at a time
-        check = deliveries.site_key_check(db)
+        check = meta.get(db, _CHECK)
         key = _read(path_of(site))
         if key is None:
             if check is not None:
                 raise _lost(site, text("{path} is missing", path=str(path_of(site))), "missing")
             key = _make(path_of(site))
         if check is None:
-            deliveries.set_site_key_check(db, _check(key))
+            meta.put(db, _CHECK, _check(key))
         elif not hmac.compare_digest(check, _check(key)):
             message = text("{path} is not this store's key", path=str(path_of(site)))
             raise _lost(site, message, "foreign")

@@ -97,20 +97,6 @@ class Person:
     id: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A registered row that no delivery stands for yet.
-
-    known: the person has an older delivery here; parked: and that one is parked.
-    """
-
-    registry: int
-    source: str
-    person: str = field(repr=False)
-    known: bool
-    parked: bool
-
-
 # A person's state from the two creates c (card) and f (face).
 _PERSON = (
     "CASE WHEN c.state = 'parked' OR f.state = 'parked' THEN 'parked'"
@@ -128,53 +114,6 @@ _WHOLE = (
     + ", ".join(f"{one}.{name} AS {one}_{name}" for one in "cf" for name in _COLUMNS)
     + _PARTS
 )
-# Rows without a delivery of their own; a newer one, or a face that is sent, makes them moot.
-_CANDIDATES = (
-    " FROM registry r WHERE r.state = 'registered'"
-    " AND (:source = '' OR r.source = :source)"
-    " AND NOT EXISTS (SELECT 1 FROM deliveries d"
-    " WHERE d.registry = r.id AND d.destination = :destination)"
-    " AND NOT EXISTS (SELECT 1 FROM registry q"
-    " JOIN deliveries d ON d.registry = q.id AND d.destination = :destination"
-    " JOIN creates f ON f.delivery = d.id AND f.part = 'face'"
-    " WHERE q.source = r.source AND q.person = r.person"
-    " AND (q.revision > r.revision OR (q.revision = r.revision AND q.id > r.id)"
-    " OR f.state IN ('sent', 'sending')))"
-)
-_OLDER = (
-    "(SELECT MAX(CASE WHEN c.state = 'parked' OR f.state = 'parked' THEN 1 ELSE 0 END)"
-    + _PARTS
-    + " JOIN registry q ON q.id = d.registry WHERE d.destination = :destination"
-    " AND q.source = r.source AND q.person = r.person)"
-)
-
-
-def candidates(db: Database, destination: str, source: str) -> list[Candidate]:
-    """What `enqueue` has to look at, in order of registration; source "" = every source."""
-    rows = db.rows(
-        f"SELECT r.id, r.source, r.person, {_OLDER} AS parked{_CANDIDATES}"
-        " ORDER BY r.revision, r.id",
-        destination=destination,
-        source=source,
-    )
-    return [
-        Candidate(
-            row["id"], row["source"], row["person"], row["parked"] is not None, row["parked"] == 1
-        )
-        for row in rows
-    ]
-
-
-def count_new(db: Database, destination: str, source: str) -> int:
-    """How many people `enqueue` would add to the queue (parked ones with a new photo included)."""
-    row = db.row(
-        "SELECT COUNT(*) AS people FROM (SELECT DISTINCT source, person FROM"  # noqa: S608
-        f" (SELECT r.source AS source, r.person AS person, {_OLDER} AS parked{_CANDIDATES}) n"
-        " WHERE parked IS NULL OR parked = 1) p",
-        destination=destination,
-        source=source,
-    )
-    return int(row["people"]) if row else 0
 
 
 def add(
@@ -359,16 +298,6 @@ def handle_of(db: Database, registry: int) -> str:
     """The registry's own handle, for cross references; "" when the row is gone."""
     row = db.row("SELECT handle FROM registry WHERE id = :registry", registry=registry)
     return str(row["handle"]) if row else ""
-
-
-def site_key_check(db: Database) -> str | None:
-    """What tells whether the site key is still the one this store's tokens were made with."""
-    row = db.row("SELECT value FROM meta WHERE key = 'site_key_check'")
-    return str(row["value"]) if row else None
-
-
-def set_site_key_check(db: Database, check: str) -> None:
-    db.execute("INSERT INTO meta (key, value) VALUES ('site_key_check', :check)", check=check)
 
 
 def _creates(db: Database, destination: str, where: str) -> list[Create]:

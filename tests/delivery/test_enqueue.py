@@ -10,7 +10,7 @@ import pytest
 from mitrarr_runner.delivery import desk, machine
 from mitrarr_runner.delivery.enqueue import Enqueued, count_new
 from mitrarr_runner.delivery.machine import moment
-from mitrarr_runner.store import deliveries
+from mitrarr_runner.store import candidates, deliveries
 from mitrarr_runner.store.deliveries import Part, State
 
 
@@ -124,7 +124,7 @@ def test_the_store_of_the_queue_holds_no_id_of_a_person(world: Any) -> None:
     for table in ("deliveries", "creates"):
         for row in world.db.rows(f"SELECT * FROM {table}"):  # noqa: S608
             assert "98765432100" not in str(tuple(row))
-    assert "98765432100" not in repr(deliveries.candidates(world.db, "other", ""))
+    assert "98765432100" not in repr(candidates.candidates(world.db, "other", ""))
     assert "98765432100" not in repr(deliveries.person_of(world.db, 1))
 
 

@@ -79,6 +79,7 @@ class Bench:
                 actor="test",
                 progress=lambda done, total: None,
                 stopping=lambda: False,
+                pause=lambda seconds: None,
                 log=EventLog(self.site.main_log, self.clock),
             )
 

@@ -244,6 +244,13 @@ def test_a_slot_at_the_lower_end_is_out_and_at_the_upper_end_in() -> None:
     assert next_slot(cron, zone, noon + timedelta(microseconds=1)) == noon + hour
 
 
+@pytest.mark.parametrize("second", [0, 1, 59])
+def test_the_last_minute_of_an_hour_is_not_lost(second: int) -> None:
+    after = datetime(2026, 1, 1, 11, 58, second, tzinfo=UTC)
+    found = next_slot(parse("59 * * * *"), ZoneInfo("America/Sao_Paulo"), after)
+    assert found == datetime(2026, 1, 1, 11, 59, tzinfo=UTC)
+
+
 def test_instants_without_a_zone_are_refused() -> None:
     naive, aware = datetime(2026, 1, 1), datetime(2026, 1, 2, tzinfo=UTC)
     with pytest.raises(ValueError, match="zone"):

@@ -202,6 +202,14 @@ def test_st_johns_repeats_an_hour_across_midnight() -> None:
     ]
 
 
+def test_recife_2000_had_summer_for_a_week() -> None:
+    # -02 instead of -03 from 2000-10-08 to 2000-10-15: the shortest change since 1970.
+    found = between("30 2 * * *", "America/Recife", "2000-09-01T00:00", "2000-11-30T00:00")
+    summer = [f"{day:02} 04:30" for day in range(8, 15)]
+    assert found[37:44] == summer
+    assert [slot[3:] for slot in found[:37] + found[44:]] == ["05:30"] * 83
+
+
 @pytest.mark.parametrize(
     ("zone", "offset"),
     [("America/Sao_Paulo", 3), ("UTC", 0), ("America/Manaus", 4)],

@@ -323,7 +323,7 @@ def _see(command: str) -> Text:
 
 
 def _see_run(subject: str, _detail: Mapping[str, Any]) -> tuple[Text, ...]:
-    return (_see(f"mitrarr logs {subject}"), _see(f"mitrarr history --job {subject}"))
+    return (_see(f"mitrarr logs {subject}"), _see(f"mitrarr history {subject}"))
 
 
 def _see_status(_subject: str, _detail: Mapping[str, Any]) -> tuple[Text, ...]:

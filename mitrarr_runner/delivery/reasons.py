@@ -21,9 +21,10 @@ ORIGINALS = frozenset({"original_missing", "original_damaged"})
 _PHOTO_CODES = {
     "image_kind": "not_an_image",
     "image_damaged": "not_an_image",
+    "image_decoder": "not_an_image",
     "image_pixels": "too_large",
     "image_side": "too_large",
-    "image_bytes": "too_large",
+    "image_memory": "too_large",
 }
 
 

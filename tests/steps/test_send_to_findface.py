@@ -228,13 +228,26 @@ def test_a_destination_that_was_down_is_asked_again_although_nobody_waits(bench:
     assert bench.verdict() == ("ok", "")
 
 
-def test_a_parked_person_does_not_fail_the_step(bench: Bench, simulator: SimulatorProcess) -> None:
+def test_a_parked_person_does_not_fail_the_step(bench: Bench) -> None:
     bench.drop("A1")
     bench.drop("A22", face=images.draw_wall(1, 200, 200))
     bench.register()
     result = bench.run()
     assert (result.outcome, str(result.message)) == ("ok", "2 in 0s: 1 sent, 1 parked")
     assert bench.verdict() == ("ok", "")
+
+
+def test_jpeg_2000_faces_are_converted_while_others_are_on_their_way(
+    bench: Bench, simulator: SimulatorProcess
+) -> None:
+    """Decoding forks a child of the sender, which has threads at that moment."""
+    before = simulator.report()
+    for number in range(6):
+        kind = "jp2" if number % 2 else "png"
+        bench.drop("A" * (number + 1), face=images.draw_face(number, 120, 160, kind))
+    bench.register()
+    assert bench.run().counts["sent"] == 6
+    assert simulator.report()["faces"] - before["faces"] == 6
 
 
 def test_a_missing_watch_list_is_named(bench: Bench) -> None:

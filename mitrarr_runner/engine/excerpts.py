@@ -18,7 +18,7 @@ _MOST = 2_000
 _BREAK = re.compile(r"\r\n|\r|\n")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SECRET = re.compile(
-    r"(?i)((?:pass(?:word|wd|phrase)?|senha|secret|token|api_?key)\w*[\"']?\s*[:=]\s*)"
+    r"(?i)((?:login|pass(?:word|wd|phrase)?|senha|secret|token|api_?key)\w*[\"']?\s*[:=]\s*)"
     r"(?!\s*\{)([^,}]+)"
 )
 _IN_URL = re.compile(r"(://)([^/\s@]+)(@)")

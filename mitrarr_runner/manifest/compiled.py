@@ -32,7 +32,7 @@ from mitrarr_runner.manifest.merge import Marks, Merged
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.site import FoundRoot, Site, find_root
 
-_UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
+_UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _ROOT = re.compile(
     rb"""(?<![\w-])root["']?[ \t]*:[ \t]*(?:"([^"\n]+)"|'([^'\n]+)'|([^\s,}#][^\n,}#]*))"""
 )
@@ -84,8 +84,8 @@ def save(loaded: Loaded) -> None:
     site = Site(manifest.root)
     if not site.compiled.is_dir():
         return
-    other = _read(_key_file(site, manifest.name))
-    if other and other.get("path") != str(manifest.path) and Path(other["path"]).exists():
+    other = (_read(_key_file(site, manifest.name)) or {}).get("path")
+    if isinstance(other, str) and other != str(manifest.path) and Path(other).exists():
         return
     _write(site, manifest, loaded)
 

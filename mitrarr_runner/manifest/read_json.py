@@ -17,11 +17,12 @@ from mitrarr_runner.manifest.spelling import curly_problem
 from mitrarr_runner.text import Text, text
 
 _TOKEN = re.compile(
-    r"""(?P<punctuation>[{}\[\],:])
+    r"""[ \t\r\n]*(?:
+      (?P<punctuation>[{}\[\],:])
     | (?P<string>"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*")
     | (?P<number>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)(?![\w.+-])
     | (?P<word>(?:true|false|null)\b)
-    | (?P<end>\Z)""",
+    | (?P<end>\Z))""",
     re.VERBOSE | re.ASCII,
 )
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -32,10 +33,11 @@ _DIGITS = 30
 
 
 class _Expect(Enum):
+    """What may come next."""
+
     VALUE = auto()
-    VALUE_OR_END = auto()
     KEY = auto()
-    KEY_OR_END = auto()
+    FIRST_OR_END = auto()
     COMMA_OR_END = auto()
 
 
@@ -61,26 +63,29 @@ class _Scan:
         expect = _Expect.VALUE
         while True:
             self._next()
-            if expect is _Expect.COMMA_OR_END and not self._closers:
-                if self._kind != "end":
-                    self._fail(text("the JSON value has ended, and something else begins"))
-                return
-            expect = self._take(expect)
+            if expect is _Expect.COMMA_OR_END:
+                if not self._closers:
+                    break
+                expect = self._comma_or_end()
+            elif expect is _Expect.VALUE:
+                expect = self._opening_or_value()
+            elif expect is _Expect.KEY:
+                expect = self._key()
+            elif self._shown == self._closers[-1]:  # an empty mapping or list
+                expect = self._close()
+            else:
+                expect = self._key() if self._closers[-1] == "}" else self._opening_or_value()
+        if self._kind != "end":
+            self._fail(text("the JSON value has ended, and something else begins"))
 
-    def _take(self, expect: _Expect) -> _Expect:
-        """Use the token at hand; the answer says what may follow."""
-        may_end = expect not in (_Expect.VALUE, _Expect.KEY)
-        if may_end and self._shown == self._closers[-1]:
-            self._closers.pop()
-            self._builder.close()
-            return _Expect.COMMA_OR_END
-        if expect in (_Expect.KEY, _Expect.KEY_OR_END):
-            return self._key()
-        if expect is _Expect.COMMA_OR_END:
-            return self._comma()
-        return self._opening_or_value()
+    def _close(self) -> _Expect:
+        self._closers.pop()
+        self._builder.close()
+        return _Expect.COMMA_OR_END
 
-    def _comma(self) -> _Expect:
+    def _comma_or_end(self) -> _Expect:
+        if self._shown == self._closers[-1]:
+            return self._close()
         if self._shown != ",":
             self._fail(text('"," or "{closer}" was expected here', closer=self._closers[-1]))
         return _Expect.KEY if self._closers[-1] == "}" else _Expect.VALUE
@@ -98,11 +103,11 @@ class _Scan:
         if self._shown == "{":
             self._builder.open_mapping(self._line, self._column)
             self._closers.append("}")
-            return _Expect.KEY_OR_END
+            return _Expect.FIRST_OR_END
         if self._shown == "[":
             self._builder.open_list(self._line, self._column)
             self._closers.append("]")
-            return _Expect.VALUE_OR_END
+            return _Expect.FIRST_OR_END
         if self._kind not in ("string", "number", "word"):
             self._fail(text("a value was expected here"))
         self._builder.value(self._value(), self._line, self._column, len(self._shown))
@@ -110,18 +115,21 @@ class _Scan:
 
     def _next(self) -> None:
         """Step to the next token; raises Refused where there is none."""
-        space = _SPACE.match(self._content, self._at)
-        start = space.end() if space else self._at
+        match = _TOKEN.match(self._content, self._at)
+        if match is None:
+            space = _SPACE.match(self._content, self._at)
+            start = space.end() if space else self._at
+            self._kind, self._shown = "unknown", self._content[start : start + 1]
+        else:
+            self._kind, self._at = match.lastgroup or "", match.end()
+            self._shown = match[self._kind]
+            start = match.start(self._kind)
         while start >= self._breaks[self._line - 1]:
             self._line_start = self._breaks[self._line - 1]
             self._line += 1
         self._column = start - self._line_start + 1
-        match = _TOKEN.match(self._content, start)
         if match is None:
-            self._kind, self._shown = "unknown", self._content[start : start + 1]
             self._fail_at_unknown(start)
-        self._kind, self._shown = match.lastgroup or "", match[0]
-        self._at = match.end()
 
     def _value(self) -> Data:
         token = self._shown

@@ -115,7 +115,7 @@ def _local(reading: int) -> datetime:
 
 
 def _offset(zone: ZoneInfo, instant: int) -> int:
-    shift = (_EPOCH + timedelta(seconds=instant)).astimezone(zone).utcoffset()
+    shift = (_EPOCH + timedelta(0, instant)).astimezone(zone).utcoffset()
     assert shift is not None  # noqa: S101 - a ZoneInfo always knows
     return shift.days * _DAY + shift.seconds
 
@@ -153,21 +153,19 @@ def _change(zone: ZoneInfo, low: int, high: int, offset: int) -> int:
 def _readings(cron: Cron, first: int, stop: int, offset: int) -> Iterator[datetime]:
     """Instants of the local minutes of the line in [first, stop), where local = UTC + offset."""
     hours = sorted(cron.hours)
-    minutes = [timedelta(minutes=minute) for minute in sorted(cron.minutes)]
+    # timedelta(0, n) and not timedelta(seconds=n): a third of the cost, in the hot loop.
+    minutes = [timedelta(0, minute * 60) for minute in sorted(cron.minutes)]
     for midnight in _midnights(cron, first, stop):
         for hour in hours:
             reading = midnight + hour * 3600
             if reading + 3600 <= first or reading >= stop:
                 continue
-            base = _EPOCH + timedelta(seconds=reading - offset)
+            base = _EPOCH + timedelta(0, reading - offset)
             if first <= reading and reading + 3600 <= stop:
                 for minute in minutes:
                     yield base + minute
             else:
-                earliest, latest = (
-                    timedelta(seconds=first - reading),
-                    timedelta(seconds=stop - reading),
-                )
+                earliest, latest = timedelta(0, first - reading), timedelta(0, stop - reading)
                 for minute in minutes:
                     if earliest <= minute < latest:
                         yield base + minute

@@ -51,6 +51,6 @@ def refusal(headers: Mapping[str, str], api: Api) -> Refusal | None:
             401,
             "token",
             text("this manifest does not allow calls without a token"),
-            text("allow calls from this machine with api: {{loopback: operator}}"),
+            text("to allow calls from this machine, the manifest says api.loopback: operator"),
         )
     return None

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 from mitrarr_runner.clock import Clock, iso
 from mitrarr_runner.engine import control, places
 from mitrarr_runner.engine.places import Call, Place
-from mitrarr_runner.engine.report import status
+from mitrarr_runner.engine.report.standing import standing
+from mitrarr_runner.engine.report.status import status_json
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.manifest.model import Api
 from mitrarr_runner.store.pauses import Paused
@@ -53,13 +54,19 @@ class Desk:
             raise UnknownJob(error) from error
 
     def jobs(self) -> list[Mapping[str, Any]]:
-        found = places.place(self.call, self.config)
-        return list(status.jobs_json(found.manifest, found.site, found.open_readonly, self.clock))
+        return self._states(places.place(self.call, self.config))
 
     def job(self, job: str) -> Mapping[str, Any]:
-        found = self._place(job)
-        states = status.jobs_json(found.manifest, found.site, found.open_readonly, self.clock)
-        return next(state for state in states if state["name"] == job)
+        return next(state for state in self._states(self._place(job)) if state["name"] == job)
+
+    def _states(self, found: Place) -> list[Mapping[str, Any]]:
+        db = found.open_readonly()
+        try:
+            stands = standing(db, found.manifest, found.site, self.clock, broken=found.broken)
+        finally:
+            if db is not None:
+                db.close()
+        return list(status_json(stands)["jobs"])
 
     def pause(self, job: str, by: str, reason: str, until: datetime | None) -> Mapping[str, Any]:
         found = self._place(job)

@@ -1,8 +1,9 @@
 """Which manifest, which site, which store does this call mean?
 
-PATH or --config, then $MITRARR_CONFIG, then ./configs/prod, then what the site last applied, else
-the built-in defaults. A verb that looks or operates works on the last good version while the
-manifest is broken; `strict` is for verbs that must not (plan).
+PATH or --config, then $MITRARR_CONFIG, then ./configs/prod, then the one manifest of this site
+(applied before, or lying in ./configs or ../configs and naming this folder as its root; guardians
+left out), else the built-in defaults. A verb that looks or operates works on the last good version
+while the manifest is broken; `strict` is for verbs that must not (plan).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from mitrarr_runner.manifest.problem import Level, Problem
 from mitrarr_runner.site import Site
 from mitrarr_runner.store.database import Database, open_database, open_readonly
 from mitrarr_runner.text import Text, text
+
+_MANIFESTS = (".json", ".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def place(call: Call, given: str | None) -> Place:
     shown = find_manifest(given, call.environment, call.cwd)
     found = _place(call, shown)
     if shown is None:
-        known = [other for other in _others(call, found) if other.usable is not None]
+        known = [other for other in _others(call, found) if not other.manifest.settings.watches]
         if len(known) == 1:
             return known[0]
     return found
@@ -126,12 +129,22 @@ def _name(call: Call, shown: str | None) -> str:
 
 
 def _others(call: Call, found: Place) -> Iterator[Place]:
-    """The places of the other manifests that this site has applied."""
-    for known in compiled.known_manifests(found.site):
-        if known.name != found.name:
-            other = _place(call, str(known.path))
-            if other.site.root == found.site.root:
-                yield other
+    """The places of the other manifests of this site: applied before, or lying beside it."""
+    root = found.site.root
+    known = [manifest.path for manifest in compiled.known_manifests(found.site)]
+    for path in dict.fromkeys((*known, *_beside(root))):
+        other = _place(call, str(path))
+        if other.name != found.name and other.usable is not None and other.site.root == root:
+            yield other
+
+
+def _beside(root: Path) -> Iterator[Path]:
+    """Files that may be manifests of the site, as in the tutorial's layout: manifests in one
+    folder, the site in another. Whether they are, their own `settings.root` says.
+    """
+    for folder in (root / "configs", root.parent / "configs"):
+        if folder.is_dir():
+            yield from sorted(p for p in folder.iterdir() if p.suffix in _MANIFESTS)
 
 
 def job_place(call: Call, given: str | None, job: str) -> Place:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from mitrarr_runner.clock import iso
 from mitrarr_runner.engine.report import columns
@@ -126,6 +127,8 @@ def _cron(standing: Standing, say: Catalogue) -> Text:
 
 def _manifest(standing: Standing) -> Text:
     short = standing.fingerprint[:7]
+    if standing.broken and not short:
+        return text("manifest HAS ERRORS")
     if standing.broken:
         return text("manifest HAS ERRORS (last good one: {fingerprint})", fingerprint=short)
     if not short:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from mitrarr_runner.clock import Clock, SystemClock
 from mitrarr_runner.engine.excerpts import excerpts
 from mitrarr_runner.errors import UsageError
-from mitrarr_runner.manifest import compiled, load, reach
+from mitrarr_runner.manifest import build, compiled, load, reach
 from mitrarr_runner.manifest import document as documents
 from mitrarr_runner.manifest.load import Loaded
 from mitrarr_runner.manifest.merge import Merged
@@ -34,9 +34,14 @@ Finding: TypeAlias = tuple[Level, str, Text, Text | None]
 @dataclass(frozen=True, slots=True)
 class Validation:
     """manifest is None where a problem is an error. shown: the path as given, "" for the built-in
-    defaults; files: the names of the files read; excerpts: source lines by (file, line)."""
+    defaults; files: the names of the files read; excerpts: source lines by (file, line).
+
+    name and root are those of the manifest; of a broken one those it had when it was last good, so
+    that its site and its last good version are found whatever is wrong with it.
+    """
 
     shown: str
+    name: str
     manifest: Manifest | None
     problems: tuple[Problem, ...]
     files: tuple[str, ...]
@@ -58,7 +63,14 @@ def validate(
 ) -> Validation:
     """Read and check everything, warnings included. clock: some warnings look a year ahead."""
     checks = (partial(check_cron, clock or SystemClock()), check_calendars, check_options)
-    return _validation(load.load(shown, environment=environment, cwd=cwd, extra_checks=checks))
+    loaded = load.load(shown, environment=environment, cwd=cwd, extra_checks=checks)
+    if loaded.manifest is not None or shown is None:
+        return _validation(loaded, loaded.manifest.name if loaded.manifest else "default")
+    before = compiled.remembered(shown, environment=environment, cwd=cwd)
+    if before is None:
+        return _validation(loaded, build.default_name(load.absolute(shown, cwd)))
+    root = loaded.root if loaded.root.why == "settings" else before.root
+    return _validation(replace(loaded, root=root), before.name)
 
 
 def obtain(
@@ -72,17 +84,18 @@ def obtain(
     warnings. What is read anew is kept for the next time, where the site has a state."""
     if shown is not None:
         recalled = compiled.recall(shown, environment=environment, cwd=cwd)
-        if recalled is not None:
-            return _validation(recalled)
+        if recalled is not None and recalled.manifest is not None:
+            return _validation(recalled, recalled.manifest.name)
     found = validate(shown, environment=environment, cwd=cwd, clock=clock)
     with contextlib.suppress(OSError):  # a full disk, somebody else's state: it is only a cache
         compiled.save(found.loaded)
     return found
 
 
-def _validation(loaded: Loaded) -> Validation:
+def _validation(loaded: Loaded, name: str) -> Validation:
     return Validation(
         loaded.shown,
+        name,
         loaded.manifest,
         loaded.problems,
         tuple(shown for _, shown in loaded.files),

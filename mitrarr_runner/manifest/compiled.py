@@ -42,6 +42,14 @@ _HEAD = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered:
+    """The name and the root a manifest had when it was last good."""
+
+    name: str
+    root: FoundRoot
+
+
+@dataclass(frozen=True, slots=True)
 class _Head:
     fingerprint: str
     at: int
@@ -71,6 +79,21 @@ def recall(shown: str, *, environment: Mapping[str, str], cwd: Path) -> Loaded |
             if key.get("path") == str(path) and _fits(key, root, plain):
                 with contextlib.suppress(*_UNUSABLE), garbage.left_alone():
                     return _rebuilt(Site(root), key, shown, plain)
+    return None
+
+
+def remembered(shown: str, *, environment: Mapping[str, str], cwd: Path) -> Remembered | None:
+    """What is known of a path that cannot be read now: without it, a comma too many in the file
+    that says `settings.root` would hide the site, and with it the last good manifest."""
+    path = load.absolute(shown, cwd)
+    plain = find_root(None, path, environment, cwd)
+    for root in (plain.root, *_guessed_roots(path)):
+        for key in _keys(Site(root)):
+            with contextlib.suppress(*_UNUSABLE):
+                by_settings = key["root_from_settings"] is True
+                if key["path"] == str(path) and (by_settings or root == plain.root):
+                    found = FoundRoot(root, "settings") if by_settings else plain
+                    return Remembered(str(key["name"]), found)
     return None
 
 

@@ -12,6 +12,7 @@ from mitrarr_runner import steps
 from mitrarr_runner.clock import FixedClock
 from mitrarr_runner.engine.validate import obtain, validate
 from mitrarr_runner.errors import UsageError
+from mitrarr_runner.manifest import compiled
 from mitrarr_runner.manifest.problem import Level
 from mitrarr_runner.site import Site
 from mitrarr_runner.text import text
@@ -95,6 +96,38 @@ def test_obtaining_is_validating(tmp_path: Path) -> None:
         broken = obtain("m.yaml", environment={}, cwd=tmp_path, clock=CLOCK)
         assert broken.manifest is None
         assert [problem.code for problem in broken.errors] == ["cron_fields"]
+
+
+@pytest.mark.parametrize("cwd", ["/", "configs", "mitrarr_clean"])
+@pytest.mark.parametrize("broken", ["}", "[", "jobz: 1", "“"])
+def test_a_broken_manifest_still_finds_its_site_and_name(
+    tmp_path: Path, cwd: str, broken: str
+) -> None:
+    """The tutorial's layout: manifests in one folder, the site in another."""
+    site = Site(tmp_path / "mitrarr_clean")
+    site.make()
+    (tmp_path / "configs").mkdir()
+    path = tmp_path / "configs" / "prod_schedule.json"
+    good = (
+        '{"name": "prod", "settings": {"timezone": "America/Sao_Paulo", '
+        '"root": "../mitrarr_clean"}, "contacts": {"a": "b"}}'
+    )
+    path.write_text(good)
+    found = validate(str(path), environment={}, cwd=tmp_path / cwd)
+    assert found.manifest is not None
+    compiled.adopt(found.loaded, CLOCK.now())
+    path.write_text(good[:-1] + "," + broken)
+    for check in (validate, obtain):
+        after = check(str(path), environment={}, cwd=tmp_path / cwd)
+        assert after.manifest is None
+        assert (after.name, after.root) == ("prod", found.root)
+        assert compiled.load_last_good(Site(after.root.root), after.name) == found.manifest
+
+
+def test_a_broken_manifest_that_was_never_good_has_the_name_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "Prod.yaml").write_text("[")
+    found = validate("Prod.yaml", environment={}, cwd=tmp_path)
+    assert (found.manifest, found.name, found.root.root) == (None, "prod", tmp_path)
 
 
 def test_validation_touches_nothing(tmp_path: Path) -> None:

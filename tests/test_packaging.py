@@ -53,11 +53,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     build = (sys.executable, "-m", "build", "--no-isolation")
     made(*build, "--sdist", "--outdir", folder, ROOT, cwd=folder)
     sdist = next(folder.glob("*.tar.gz"))
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder / "unpacked", filter="data")
-    unpacked = next((folder / "unpacked").iterdir())
     made(*build, "--wheel", "--outdir", folder / "wheel", ROOT, cwd=folder)
-    made(*build, "--wheel", "--outdir", folder / "sdist", unpacked, cwd=folder)
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")
+    made(*pip, "--wheel-dir", folder / "sdist", sdist, cwd=folder)
     hook = f"from hatchling.build import build_editable; build_editable({str(folder / 'edit')!r})"
     (folder / "edit").mkdir()
     made(sys.executable, "-c", hook, cwd=ROOT)  # what `pip install -e .` calls

@@ -80,6 +80,8 @@ def _called(program: str, words: list[str], session: Session) -> int:
         return leaving.exit_code
     except typer.Abort:
         return INTERRUPTED
+    except SystemExit:  # without standalone_mode, only its own way out of a broken pipe
+        raise BrokenPipeError from None
     except Exception as error:
         return _usage(error, program, session)
     return int(code or 0)

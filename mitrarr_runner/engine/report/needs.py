@@ -96,11 +96,10 @@ def _incident(one: Incident, standing: Standing, say: Catalogue) -> Need:
 def _unwatched(standing: Standing, say: Catalogue) -> Iterator[Need]:
     known = {(one.rule, one.subject) for one in firing(standing)}
     if standing.broken and (RuleWhen.MANIFEST_BROKEN, standing.manifest) not in known:
-        yield _wrong(
-            Severity.WARNING,
-            text("the manifest has errors; this is the last good one"),
-            _look("mitrarr validate"),
-        )
+        what = text("the manifest has errors; this is the last good one")
+        if not standing.fingerprint:
+            what = text("the manifest has errors, and no good one was applied before")
+        yield _wrong(Severity.WARNING, what, _look("mitrarr validate"))
     if silent(standing):
         yield _wrong(
             Severity.CRITICAL,
@@ -153,7 +152,7 @@ def _wrong(severity: Severity, *lines: Text) -> Need:
 
 def _waiting(standing: Standing, say: Catalogue) -> Iterator[Need]:
     known = {(one.rule, one.subject) for one in firing(standing)}
-    if standing.applied is None:
+    if standing.applied is None and not standing.broken:
         yield _never(standing)
     for job in standing.jobs:
         if job.pause is not None and (RuleWhen.JOB_PAUSED, job.name) not in known:

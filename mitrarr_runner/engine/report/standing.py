@@ -22,7 +22,7 @@ from mitrarr_runner.errors import MitrarrError
 from mitrarr_runner.intake import spool
 from mitrarr_runner.intake.spool import SpoolLook
 from mitrarr_runner.manifest.model import Job, Manifest, Source
-from mitrarr_runner.plan import StateView, plan, upcoming
+from mitrarr_runner.plan import Action, StateView, plan, upcoming
 from mitrarr_runner.site import Site
 from mitrarr_runner.store import incidents, pauses, readings, registry, runs, sightings
 from mitrarr_runner.store import slots as slot_rows
@@ -44,7 +44,7 @@ PILE = 3
 """How many of the files and people that wait for somebody are shown by handle."""
 
 OVERDUE = timedelta(minutes=10)
-"""A run that should have begun that long ago means that nobody calls apply."""
+"""A slot that nobody dealt with for that long means that nobody calls apply."""
 
 SILENT = timedelta(hours=2)
 """An apply that long ago means the same, whether anything was due or not."""
@@ -117,8 +117,9 @@ class Standing:
     """Everything `status` tells, at one instant.
 
     fingerprint: "" where there is no manifest at all, only the built-in defaults.
-    broken: the manifest has errors and this is the last good one. applied: when apply was last
-    here, None = never. overdue: something should have begun long ago. disk: used, in percent.
+    broken: the manifest has errors; this is the last good one, where there is one. applied: when
+    apply was last here, None = never. overdue: a slot that nobody has dealt with for long. disk:
+    used, in percent.
     down: code of the trouble by destination. quarantined, parked: the newest few.
     """
 
@@ -275,10 +276,16 @@ def _next_slot(job: Job, pause: Pause | None, now: datetime) -> datetime | None:
 
 
 def _overdue(manifest: Manifest, view: StateView, now: datetime) -> bool:
+    """Whether a slot was dealt with by nobody. What waits for another job waits rightly, and a
+    lost run is judged by its own age.
+    """
     if view.draining:
         return False
-    planned = plan(manifest, view, now).entries
-    return any(entry.starts and now - entry.due_at >= OVERDUE for entry in planned)
+    rightly = (Action.WAIT, Action.RECOVER)
+    return any(
+        entry.slot is not None and entry.action not in rightly and now - entry.due_at >= OVERDUE
+        for entry in plan(manifest, view, now).entries
+    )
 
 
 def _down(db: Database, manifest: Manifest) -> Mapping[str, str]:

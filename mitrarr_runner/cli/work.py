@@ -34,7 +34,7 @@ def validate(
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner.engine import validate as checking
-    from mitrarr_runner.engine.problems_report import problems_json, problems_text
+    from mitrarr_runner.engine.problems_report import last_good, problems_json, problems_text
     from mitrarr_runner.manifest.load import find_manifest
 
     here = session(ctx)
@@ -45,15 +45,7 @@ def validate(
     if wanted == "json":
         here.json(problems_json(checked.problems))
     else:
-        here.print(problems_text(checked, here.say))
-        found = place(here, path)
-        if errors and found.last_good is not None:
-            here.print(
-                text(
-                    "apply does not use this manifest: it goes on with the last good one ({old})",
-                    old=found.last_good.fingerprint,
-                )
-            )
+        here.print(problems_text(checked, here.say, last_good(checked) if errors else None))
     return 2 if errors else 0
 
 

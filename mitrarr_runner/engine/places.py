@@ -17,7 +17,7 @@ from mitrarr_runner.engine.validate import Validation, obtain
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.manifest import build, compiled
 from mitrarr_runner.manifest.diff import Change, changes
-from mitrarr_runner.manifest.load import absolute, find_manifest
+from mitrarr_runner.manifest.load import find_manifest
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.manifest.problem import Level, Problem
 from mitrarr_runner.site import Site
@@ -106,7 +106,7 @@ def strict(call: Call, given: str | None) -> Place:
 def _place(call: Call, shown: str | None) -> Place:
     found = obtain(shown, environment=call.environment, cwd=call.cwd)
     site = Site(found.root.root)
-    name = found.manifest.name if found.manifest is not None else _name(call, shown)
+    name = found.name
     last_good = compiled.load_last_good(site, name)
     usable = found.manifest or last_good
     manifest = usable or replace(build.default_manifest(site.root), name=name)
@@ -120,12 +120,6 @@ def _place(call: Call, shown: str | None) -> Place:
         "settings" if found.root.why == "settings" else "lookup",
         found,
     )
-
-
-def _name(call: Call, shown: str | None) -> str:
-    if shown is None:
-        return "default"
-    return build.default_name(absolute(shown, call.cwd))
 
 
 def _others(call: Call, found: Place) -> Iterator[Place]:

@@ -1,4 +1,4 @@
-"""How are problems shown? The text of `mitrarr validate`, and its JSON. Pure: prints nothing."""
+"""How are problems shown? The text of `mitrarr validate`, and its JSON. Prints nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner.engine.validate import Validation
+from mitrarr_runner.manifest import compiled
+from mitrarr_runner.manifest.model import OnBadManifest
 from mitrarr_runner.manifest.problem import Level, Problem
+from mitrarr_runner.site import Site
 from mitrarr_runner.text import Catalogue, Text, plural, text
 
 WIDTH = 80
@@ -24,6 +27,16 @@ class LastGood:
     fingerprint: str
     at: datetime
     zone: ZoneInfo
+
+
+def last_good(validation: Validation) -> LastGood | None:
+    """What apply goes on with, looked up in the site's state; None where it would stop."""
+    site = Site(validation.root.root)
+    manifest = compiled.load_last_good(site, validation.name)
+    at = compiled.last_good_at(site, validation.name)
+    if manifest is None or at is None or manifest.settings.on_bad_manifest is OnBadManifest.STOP:
+        return None
+    return LastGood(manifest.fingerprint, at, ZoneInfo(manifest.settings.timezone))
 
 
 def problems_json(problems: Iterable[Problem]) -> dict[str, object]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from mitrarr_runner import steps
 from mitrarr_runner.clock import FixedClock
+from mitrarr_runner.engine.problems_report import LastGood, last_good
 from mitrarr_runner.engine.validate import obtain, validate
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.manifest import compiled
@@ -122,6 +124,9 @@ def test_a_broken_manifest_still_finds_its_site_and_name(
         assert after.manifest is None
         assert (after.name, after.root) == ("prod", found.root)
         assert compiled.load_last_good(Site(after.root.root), after.name) == found.manifest
+        assert last_good(after) == LastGood(
+            found.manifest.fingerprint, CLOCK.now(), ZoneInfo("America/Sao_Paulo")
+        )
 
 
 def test_a_broken_manifest_that_was_never_good_has_the_name_of_its_file(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def nist(site: Any, portrait: bytes) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[SimulatorProcess]:
-    with start(lists=("DETRAN",)) as simulator:
+    with start(lists=("DETRAN",), spans={"slow": 0.3}) as simulator:
         yield simulator
 
 

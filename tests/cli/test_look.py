@@ -382,3 +382,32 @@ def test_logs_of_runs_that_are_not_there(site: Any, mitrarr: Call, job: Job) -> 
         assert "mitrarr history a" in told.err
     assert "not kept any more" in mitrarr("logs", "b").out
     assert mitrarr("logs", "b", "--lines", "0").code == 2
+
+
+def test_a_terminal_is_not_too_narrow(site: Any, job: Job) -> None:
+    """Through a real pseudo-terminal of 80 columns; into a pipe the name is whole."""
+    name = "a" * 64
+    site.write(jobs={name: job("true")})
+    ours, theirs = os.openpty()
+    done = subprocess.run(
+        site.command("status"), cwd=site.root, stdout=theirs, check=False, timeout=60,
+        env=site.environment(COLUMNS="80", TERM="xterm"),
+    )  # fmt: skip
+    os.close(theirs)
+    screen = b""
+    while piece := _read(ours):
+        screen += piece
+    os.close(ours)
+    assert done.returncode == 0
+    lines = screen.decode().split("\r\n")
+    assert max(map(len, lines)) <= 80
+    assert not any(name in line for line in lines)
+    assert any(line.startswith("aaaaaaaa") and "..." in line for line in lines)
+    assert name in site.run("status").out
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # Linux: the other side of the terminal is closed
+        return b""

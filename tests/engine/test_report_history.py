@@ -1,0 +1,158 @@
+"""history and logs as text: what stands on a line, and what must not get onto it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from mitrarr_runner.engine.report.history import (
+    History,
+    RunLog,
+    history_json,
+    history_text,
+    log_json,
+    log_text,
+    outcome_word,
+)
+from mitrarr_runner.store.runs import Cause, Outcome, ProcessId, Run
+from mitrarr_runner.store.slots import SlotRow, SlotState
+from mitrarr_runner.text import Catalogue, text, to_data
+
+NOW = datetime(2026, 11, 22, 6, 4, 11, tzinfo=UTC)
+ZONE = ZoneInfo("America/Sao_Paulo")
+SAY = Catalogue("en")
+
+
+def run(number: int = 12, ended: Outcome | None = Outcome.OK, *, reason: str = "") -> Run:
+    result = {
+        "steps": [
+            {
+                "kind": "clean",
+                "outcome": "ok",
+                "code": "ok",
+                "message": to_data(text("{n} files", n=3)),
+                "seconds": 0.5,
+                "counts": {"removed": 3},
+            }
+        ],
+        "reason": to_data(text(reason)),
+    }
+    began = NOW - timedelta(minutes=number)
+    return Run(
+        number,
+        "limpa",
+        began.replace(second=0),
+        Cause.SCHEDULE,
+        0,
+        ended is not None,
+        ended,
+        "ok",
+        reason,
+        ProcessId(1, "1", "b", "h"),
+        "f",
+        "",
+        began,
+        None,
+        8.4,
+        result,
+    )
+
+
+def slot(minutes: int, state: SlotState, code: str, until: datetime | None = None) -> SlotRow:
+    at = (NOW - timedelta(minutes=minutes)).replace(second=0)
+    return SlotRow("limpa", at, state, code, "told in English", None, until, until or at)
+
+
+def lines(*runs: Run, slots: tuple[SlotRow, ...] = (), width: int | None = None) -> list[str]:
+    return history_text(History(runs, slots, (), NOW, ZONE), SAY, width)
+
+
+def test_a_line_per_run() -> None:
+    head, line = lines(run())
+    assert head.split() == ["RUN", "JOB", "SLOT", "STARTED", "TOOK", "OUTCOME", "WHAT"]
+    assert line.split(maxsplit=6) == ["r12", "limpa", "02:52", "02:52", "8s", "ok", "3 files"]
+
+
+def test_a_bad_end_says_why_instead_of_what() -> None:
+    (_, line) = lines(run(ended=Outcome.FAILED, reason="disk full"))
+    assert line.endswith("failed   disk full")
+
+
+def test_neighbouring_slots_of_one_fate_are_one_line() -> None:
+    slots = tuple(slot(n, SlotState.PAUSED, "paused") for n in (1, 2, 3))
+    _, line = lines(slots=slots)
+    assert line.endswith("paused   3 slots since 03:01: the job was paused")
+    apart = (*slots[:2], slot(3, SlotState.SKIPPED, "overlap"), slot(4, SlotState.PAUSED, "paused"))
+    assert len(lines(slots=apart)) == 4
+
+
+def test_a_range_of_missed_slots() -> None:
+    until = NOW - timedelta(hours=25)
+    _, line = lines(slots=(slot(3 * 24 * 60, SlotState.MISSED_RANGE, "older_than_window", until),))
+    assert "every slot since Thu 03:04: missed, and older than the window" in line
+    assert "Sat 02:04" in line
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("need:intake", "blocked by intake, whose last run failed"),
+        ("catch_up_skip", "missed, and not repeated (catch_up: skip)"),
+        ("something_new", "told in English"),
+    ],
+)
+def test_reasons_of_slots(code: str, expected: str) -> None:
+    assert lines(slots=(slot(1, SlotState.SKIPPED, code),))[1].endswith(expected)
+
+
+def test_newest_first_whatever_it_is() -> None:
+    told = lines(run(30), run(10), slots=(slot(20, SlotState.MISSED, "catch_up_latest"),))
+    assert [line.split()[0] for line in told[1:]] == ["r10", "-", "r30"]
+
+
+def test_a_terminal_is_not_too_narrow_and_a_pipe_gets_it_all() -> None:
+    long = run(ended=Outcome.FAILED, reason="x" * 200)
+    assert max(map(len, lines(long, width=80))) == 80
+    assert any("x" * 200 in line for line in lines(long))
+
+
+def test_json_of_a_run() -> None:
+    found = history_json(History((run(),), (), (), NOW, ZONE), SAY)
+    (told,) = found["runs"]  # type: ignore[misc]
+    assert list(told) == [
+        "run",
+        "job",
+        "slot",
+        "cause",
+        "outcome",
+        "code",
+        "reason",
+        "started_at",
+        "finished_at",
+        "seconds",
+        "steps",
+    ]
+    assert told["steps"][0]["message"] == "3 files"
+
+
+def test_every_outcome_has_a_word() -> None:
+    words = {str(outcome_word(outcome)) for outcome in (None, *Outcome)}
+    assert len(words) == len(Outcome) + 1
+
+
+def test_a_log_cannot_drive_the_terminal_and_keeps_its_tabs() -> None:
+    found = RunLog(run(), False, ["a\tb", "\x1b]0;title\x07", "\u2028"], NOW, ZONE)
+    told = log_text("limpa", found, SAY)
+    assert told[0].startswith("r12  limpa  slot 02:52  started Sun 2026-11-22 02:52:11 -03:00  ok")
+    assert told[1:] == ["a\tb", "\\x1b]0;title\\x07", "\\x2028"]
+    assert log_json("limpa", found)["lines"] == ["a\tb", "\x1b]0;title\x07", "\u2028"]
+
+
+def test_logs_without_lines() -> None:
+    assert log_text("x", None, SAY) == ["x has not run yet"]
+    assert log_text("x", RunLog(run(), False, [], NOW, ZONE), SAY)[1] == "it printed nothing"
+    lost = RunLog(run(ended=None), True, None, NOW, ZONE)
+    assert log_text("x", lost, SAY)[0].endswith("lost")
+    assert log_json("x", lost)["outcome"] == "lost"

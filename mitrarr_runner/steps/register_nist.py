@@ -82,7 +82,9 @@ def _looked(found: spool.SpoolLook) -> list[Text]:
     if not found.ready and not found.arriving and not found.unmatched and not found.refused:
         return [text("nothing new")]
     size = _size(found.ready_bytes)
-    parts = [text("{count} ready ({size})", count=len(found.ready), size=size)]
+    parts = [
+        plural("{count} ready ({size})", "{count} ready ({size})", len(found.ready), size=size)
+    ]
     if not found.ready:
         parts = [text("0 ready")]
     if found.arriving:
@@ -90,7 +92,13 @@ def _looked(found: spool.SpoolLook) -> list[Text]:
     if found.unmatched:
         parts.append(text("{count} match no pattern", count=found.unmatched))
     if found.refused:
-        parts.append(text("{count} refused (links or pipes)", count=found.refused))
+        parts.append(
+            plural(
+                "{count} refused (links or pipes)",
+                "{count} refused (links or pipes)",
+                found.refused,
+            )
+        )
     return parts
 
 
@@ -115,10 +123,14 @@ def _parts(result: IntakeResult) -> list[Text]:
         text("{count} without a face", count=result.no_face),
         plural("{count} repeated", "{count} repeated", result.repeated),
         text("{count} in quarantine", count=result.quarantined),
-        text("{count} left for the next look", count=result.retried),
-        text("{count} refused (links or pipes)", count=result.refused),
-        text("{count} gone before they were read", count=result.gone),
-        text("{count} not readable", count=result.failed),
+        plural("{count} left for the next look", "{count} left for the next look", result.retried),
+        plural(
+            "{count} refused (links or pipes)", "{count} refused (links or pipes)", result.refused
+        ),
+        plural(
+            "{count} gone before they were read", "{count} gone before they were read", result.gone
+        ),
+        plural("{count} not readable", "{count} not readable", result.failed),
     )
     return [part for part in told if part.values["count"]]
 
@@ -128,7 +140,11 @@ def _rest(result: IntakeResult) -> list[Text]:
         text("{count} still arriving", count=result.arriving),
         text("{count} waiting for the next run", count=result.waiting),
         text("{count} match no pattern", count=result.unmatched),
-        text("{count} not moved out of the spool", count=result.unmoved),
+        plural(
+            "{count} not moved out of the spool",
+            "{count} not moved out of the spool",
+            result.unmoved,
+        ),
     )
     return [part for part in told if part.values["count"]]
 

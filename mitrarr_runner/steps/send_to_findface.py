@@ -160,11 +160,14 @@ def _nobody(waiting: int) -> Text:
 def _account(result: SendResult) -> Text:
     """ "240 in 39s (6.2/s): 236 sent, 3 already there, 1 parked": the parts make the whole."""
     shown = [
-        (result.sent, text("{n} sent", n=result.sent)),
-        (result.adopted, text("{n} already there", n=result.adopted)),
-        (result.parked, text("{n} parked", n=result.parked)),
+        (result.sent, plural("{count} sent", "{count} sent", result.sent)),
+        (result.adopted, plural("{count} already there", "{count} already there", result.adopted)),
+        (result.parked, plural("{count} parked", "{count} parked", result.parked)),
         (result.in_doubt, text("{n} in doubt", n=result.in_doubt)),
-        (result.pending, text("{n} left in the queue", n=result.pending)),
+        (
+            result.pending,
+            plural("{count} left in the queue", "{count} left in the queue", result.pending),
+        ),
     ]
     parts = [words for count, words in shown if count]
     joined = parts[0]

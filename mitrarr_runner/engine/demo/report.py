@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mitrarr_runner.engine.demo.run import Demo
-from mitrarr_runner.text import Catalogue, Text
+from mitrarr_runner.text import Catalogue, Text, plural
 
 
 def report(demo: Demo, folder: str, say: Catalogue) -> Iterator[str]:
@@ -21,8 +21,14 @@ def report(demo: Demo, folder: str, say: Catalogue) -> Iterator[str]:
     )
     yield "  " + "     ".join(
         (
-            say("{count} registered", count=account.registered),
-            say("{count} repeated (same bytes)", count=account.repeated),
+            say(plural("{count} registered", "{count} registered", account.registered)),
+            say(
+                plural(
+                    "{count} repeated (same bytes)",
+                    "{count} repeated (same bytes)",
+                    account.repeated,
+                )
+            ),
             say("{count} in quarantine", count=len(account.quarantined)),
         )
     )
@@ -30,7 +36,7 @@ def report(demo: Demo, folder: str, say: Catalogue) -> Iterator[str]:
     yield "  " + "     ".join(
         (
             say("{count} in FindFace", count=account.sent),
-            say("{count} parked", count=len(account.parked)),
+            say(plural("{count} parked", "{count} parked", len(account.parked))),
         )
     )
     yield from _held(say("parked"), account.parked, say("somebody decides"), say)
@@ -75,8 +81,8 @@ def _sum(demo: Demo, say: Catalogue) -> str:
     account = demo.account
     parts = [
         say("{count} in FindFace", count=account.sent),
-        say("{count} parked", count=len(account.parked)),
-        say("{count} repeated", count=account.repeated),
+        say(plural("{count} parked", "{count} parked", len(account.parked))),
+        say(plural("{count} repeated", "{count} repeated", account.repeated)),
         say("{count} in quarantine", count=len(account.quarantined)),
     ]
     if account.no_face:

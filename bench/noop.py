@@ -36,7 +36,7 @@ def cpu(argv: list[str], cwd: Path, environment: dict[str, str]) -> float:
         os.chdir(cwd)
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
-        os.execve(argv[0], argv, environment)
+        os.execve(argv[0], argv, environment)  # noqa: S606
     _, status, usage = os.wait4(pid, 0)
     assert status == 0, (argv, status)
     return usage.ru_utime + usage.ru_stime

@@ -48,16 +48,16 @@ def started(pid: int) -> str:
 def descendants(pid: int) -> list[int]:
     """Every process below `pid`, zombies left out, nearest first."""
     children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
             continue
         try:
-            stat = Path(f"/proc/{name}/stat").read_text()
+            stat = Path(entry.path, "stat").read_text()
         except OSError:
             continue
         state, parent = stat.rpartition(")")[2].split()[:2]
         if state != "Z":
-            children.setdefault(int(parent), []).append(int(name))
+            children.setdefault(int(parent), []).append(int(entry.name))
     found: list[int] = []
     todo = [pid]
     while todo:

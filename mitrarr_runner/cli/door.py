@@ -68,6 +68,10 @@ def _program(path: str) -> str:
 
 
 def _called(program: str, words: list[str], session: Session) -> int:
+    if (plain := _plain_apply(words)) is not None:
+        from mitrarr_runner.cli import applying
+
+        return applying.apply(session, plain or None)
     import typer
 
     from mitrarr_runner.cli import app
@@ -85,6 +89,20 @@ def _called(program: str, words: list[str], session: Session) -> int:
     except Exception as error:
         return _usage(error, program, session)
     return int(code or 0)
+
+
+def _plain_apply(words: list[str]) -> str | None:
+    """The manifest of a crontab line, "" for the usual one; None for every other call.
+
+    `apply`, `apply PATH` and `run-schedule --config PATH` mean here exactly what they mean to
+    Typer (a test holds the two ways together).
+    """
+    match words:
+        case ["apply"] | ["run-schedule"]:
+            return ""
+        case ["apply", path] | ["run-schedule", "--config", path] if not path.startswith("-"):
+            return path
+    return None
 
 
 def _usage(error: Exception, program: str, session: Session) -> int:

@@ -157,7 +157,7 @@ def _remove_empty_folders(folder: Folder, now: datetime) -> None:
         if Path(path) == folder.path:
             continue
         try:
-            if os.lstat(path).st_mtime < before:
-                os.rmdir(path)  # refuses where anything is left
+            if Path(path).lstat().st_mtime < before:
+                Path(path).rmdir()  # refuses where anything is left
         except OSError:
             continue

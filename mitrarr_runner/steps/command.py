@@ -58,7 +58,9 @@ def _mapping(value: object) -> Mapping[object, object]:
 def describe(options: Options, view: View) -> Text:
     if _program(options) is None:
         return text("{program}: not found", program=options.argv[0])
-    return text("{program}, {count} arguments", program=options.argv[0], count=len(options.argv) - 1)
+    return text(
+        "{program}, {count} arguments", program=options.argv[0], count=len(options.argv) - 1
+    )
 
 
 def run(options: Options, context: Context) -> StepResult:

@@ -72,6 +72,8 @@ def end_descendants(grace: float) -> int:
 
     Needs `become_subreaper`, else what was orphaned before is not seen.
     """
+    if not reap():
+        return 0  # no child at all: nothing below us, and /proc need not be read
     first = descendants(os.getpid())
     if not first:
         return 0
@@ -98,8 +100,14 @@ def send(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def reap() -> None:
-    """Collect children that have ended, so that they do not linger as zombies."""
-    with contextlib.suppress(ChildProcessError):
+def reap() -> bool:
+    """Collect children that have ended, so that they do not linger as zombies.
+
+    Whether any child is left.
+    """
+    try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
+    except ChildProcessError:
+        return False
+    return True

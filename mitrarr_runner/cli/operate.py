@@ -135,7 +135,9 @@ def _tell_waiting(
     from mitrarr_runner.plan import upcoming
 
     now: datetime = here.clock.now()
-    here.print(text("  it was paused for {span}", span=here.say.span((now - pause.at).seconds)))
+    here.print(
+        text("  it was paused for {span}", span=here.say.span((now - pause.at).total_seconds()))
+    )
     if kind is not Paused.JOB:
         return
     if not_run and not catch_up:

@@ -27,6 +27,7 @@ from mitrarr_runner.locks import Held
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.plan import Action, Plan, PlannedRun, StateView, plan
 from mitrarr_runner.site import Site
+from mitrarr_runner.steps import KINDS
 from mitrarr_runner.store import jobs, requests, runs, slots
 from mitrarr_runner.store.database import Database, open_database
 from mitrarr_runner.store.runs import GOOD, Cause, Outcome
@@ -180,6 +181,7 @@ class Supervisor:
         if not todo:
             return []
         processes.become_subreaper()
+        self._prepare(todo)
         waited = 0.0
         with self._interruptible():
             while todo or self._running:
@@ -193,6 +195,15 @@ class Supervisor:
                 if self._interrupts:
                     todo = []
         return todo
+
+    def _prepare(self, todo: list[PlannedRun]) -> None:
+        """Import the steps' modules before forking: each worker would import them for itself."""
+        for name in dict.fromkeys(
+            step.kind for entry in todo for step in self._manifest.jobs[entry.job].steps
+        ):
+            prepare = getattr(KINDS[name], "prepare", None)
+            if prepare is not None:
+                prepare()
 
     def _start_ready(self, todo: list[PlannedRun]) -> list[PlannedRun]:
         left: list[PlannedRun] = []

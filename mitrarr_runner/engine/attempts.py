@@ -107,6 +107,8 @@ def _all(
         if account.stopping:
             return Outcome.STOPPED, "stopped", text("ended by request")
         processes.end_descendants(GRACE)
+        if not failed.again:
+            break
         if attempt < retry.attempts:
             pause = wait(retry, attempt)
             reporter.tell("retry", job=order.job.name, attempt=attempt, seconds=pause)
@@ -197,6 +199,9 @@ def _step(step: Step, context: Context, index: int, reporter: Reporter) -> StepR
         return kind.run(kind.parse(step.options), replace(context, progress=progress))
     except MitrarrError as error:
         return StepResult(StepOutcome.FAILED, error.code, error.message)
+    except MemoryError:
+        told = text("it wanted more memory than the job's limit")
+        return StepResult(StepOutcome.FAILED, "memory_limit", told)
     except Exception as error:  # a step's bug is one failed job, told in its log, not a lost one
         return _bug(error, context)
 

@@ -58,7 +58,8 @@ def tick(
         _manifest_verdict(db, manifest.name, "ok", clock.now())
         watched = notify.watch(db, manifest, site, clock, log)
         with contextlib.suppress(OSError):
-            wakeup.write(db, manifest, site, clock.now(), root_from)
+            stamps = loaded.stamps if loaded is not None else ()
+            wakeup.write(db, manifest, site, clock.now(), root_from, stamps)
     beat(site, manifest.name)
     return Tick(applied, watched)
 

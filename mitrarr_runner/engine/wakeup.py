@@ -8,7 +8,7 @@ the answer (`forget`), so that no apply can write an answer that is already wron
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from mitrarr_runner import atomic
 from mitrarr_runner.alerts import notify
 from mitrarr_runner.clock import epoch
+from mitrarr_runner.manifest.files import Stamp
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.plan import jitter_of, upcoming
 from mitrarr_runner.site import Site
@@ -116,9 +117,20 @@ def next_look(moment: Moment) -> datetime:
     return min([*found, moment.now + LONGEST])
 
 
-def write(db: Database, manifest: Manifest, site: Site, now: datetime, root_from: str) -> None:
-    """Leave the answer for wake.py; raises OSError (a full disk: the next apply looks again)."""
-    if manifest.path is None:
+def write(
+    db: Database,
+    manifest: Manifest,
+    site: Site,
+    now: datetime,
+    root_from: str,
+    stamps: Sequence[Stamp],
+) -> None:
+    """Leave the answer for wake.py; raises OSError (a full disk: the next apply looks again).
+
+    stamps: of the manifest's files as they were when it was read, not as they are now: an edit
+    made while apply was working must wake it.
+    """
+    if manifest.path is None or not stamps:
         return
     with db.transaction():
         at = next_look(Moment(db, manifest, now))
@@ -131,20 +143,9 @@ def write(db: Database, manifest: Manifest, site: Site, now: datetime, root_from
             "written": epoch(now),
             "at": epoch(at),
             "heartbeat": str(site.heartbeat / manifest.name),
-            "stamps": [_stamp(path) for path in _watched(manifest)],
+            "stamps": [[one.path, one.size, one.mtime_ns, one.inode] for one in stamps],
         }
         atomic.write_file(_path(site, manifest), json.dumps(data).encode(), durable=False)
-
-
-def _watched(manifest: Manifest) -> list[Path]:
-    """The files, and the folder itself where a new file would change its stamp."""
-    folders = [manifest.path] if manifest.path is not None and manifest.path.is_dir() else []
-    return [*folders, *manifest.files]
-
-
-def _stamp(path: Path) -> list[object]:
-    found = path.stat()
-    return [str(path), found.st_size, found.st_mtime_ns, found.st_ino]
 
 
 def _path(site: Site, manifest: Manifest) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import sys
 import time
@@ -25,7 +26,7 @@ from mitrarr_runner.engine.capture import Capture
 from mitrarr_runner.engine.orders import Order, Reporter
 from mitrarr_runner.locks import Held
 from mitrarr_runner.logs import EventLog
-from mitrarr_runner.manifest.model import Overlap
+from mitrarr_runner.manifest.model import Limits, Overlap
 from mitrarr_runner.store import audit, jobs, pauses, requests, runs, slots
 from mitrarr_runner.store.database import Database, open_database
 from mitrarr_runner.store.requests import Asked
@@ -71,6 +72,7 @@ def _work(order: Order, reporter: Reporter) -> int:
     if held is None:
         reporter.tell("left", job=order.job.name)
         return 0
+    _limit(order.job.limits)
     code = 0
     current: Order | None = order
     while current is not None:
@@ -83,6 +85,13 @@ def _work(order: Order, reporter: Reporter) -> int:
     processes.end_descendants(GRACE)
     held.release()
     return code
+
+
+def _limit(limits: Limits) -> None:
+    """Hold this process, and all it starts, to the job's limits (setrlimit(2): per process)."""
+    for kind, value in ((resource.RLIMIT_AS, limits.memory), (resource.RLIMIT_CPU, limits.cpu)):
+        if value is not None:
+            resource.setrlimit(kind, (value, value))
 
 
 def _detach() -> None:

@@ -14,6 +14,7 @@ from mitrarr_runner.manifest.model import (
     Destination,
     First,
     Job,
+    Limits,
     Login,
     Overlap,
     Requires,
@@ -24,7 +25,7 @@ from mitrarr_runner.manifest.model import (
     Step,
 )
 from mitrarr_runner.manifest.schemas import Schema
-from mitrarr_runner.manifest.values import seconds
+from mitrarr_runner.manifest.values import seconds, size
 
 Section = Mapping[str, Any]
 Options = Callable[[Any], Any]
@@ -95,7 +96,13 @@ def job(name: str, data: Section, timezone: str, kinds: Mapping[str, Options]) -
         retry=retry(data.get("retry", {})),
         needs=tuple(data.get("needs", ())),
         idempotent=data.get("idempotent", False),
+        limits=limits(data.get("limits", {})),
     )
+
+
+def limits(data: Section) -> Limits:
+    memory, cpu = data.get("memory"), data.get("cpu")
+    return Limits(None if memory is None else size(memory), None if cpu is None else seconds(cpu))
 
 
 def schedule(data: str | Section, timezone: str) -> Schedule:

@@ -165,6 +165,14 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What one job may use: bytes of address space and seconds of CPU of each of its processes."""
+
+    memory: int | None = None
+    cpu: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One step: its kind and its options as data (steps/<kind>.py turns them into its Options)."""
 
@@ -183,6 +191,7 @@ class Job:
     retry: Retry = Retry()
     needs: tuple[str, ...] = ()
     idempotent: bool = False
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ def _shapes() -> dict[str, tuple[Text, Text | None]]:
             text("not a length of time"),
             text("For example 30s, 5m, 24h or 1d; a number alone is seconds."),
         ),
+        "size": (text("not a size"), text("For example 512MB or 2GB; a number is bytes.")),
         "share": (text("not a share"), text("For example 50% or 0.5.")),
         "day": (text("not a date"), text("For example 2027-01-25.")),
         "calendar": (

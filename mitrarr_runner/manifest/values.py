@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 
 _SPAN = re.compile(r"(?=[0-9])(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?", re.ASCII)
+_SIZE = re.compile(r"([0-9]{1,6})(kB|MB|GB)", re.ASCII)
+_BYTES = {"kB": 10**3, "MB": 10**6, "GB": 10**9}
 _UNITS = (86400, 3600, 60, 1)
 
 
@@ -19,6 +21,16 @@ def seconds(span: object) -> int:
     if match is None:
         raise ValueError("not a length of time")
     return sum(int(part) * unit for part, unit in zip(match.groups("0"), _UNITS, strict=True))
+
+
+def size(value: object) -> int:
+    """Bytes: "512MB", "2GB" (powers of 1000, as disks are sold), or a number of bytes."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("not a size")
+    return int(match[1]) * _BYTES[match[2]]
 
 
 def share(value: object) -> float:

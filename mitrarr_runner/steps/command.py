@@ -12,14 +12,21 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
+from zoneinfo import ZoneInfo
 
+from mitrarr_runner import templates
 from mitrarr_runner.clock import iso
-from mitrarr_runner.errors import FailedError
+from mitrarr_runner.errors import FailedError, UsageError
 from mitrarr_runner.steps.contract import Context, StepOutcome, StepResult, View
 from mitrarr_runner.text import Text, text
 
 KIND = "command"
 IDEMPOTENT = False
+
+NAMES = ("slot", "local", "date", "missed", "job", "run")
+"""What templates may use: the planned instant (not "now") in UTC, in the job's zone and as a local
+date, how many slots the run stands for, the job's name and the run's number."""
 
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "TMPDIR")
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -27,24 +34,59 @@ _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """skip_codes: exit codes that mean "not now" (75 is EX_TEMPFAIL of sysexits.h)."""
+    """argv and the values of env are templates (see NAMES). timeout: seconds.
+
+    skip_codes: exit codes that mean "not now" (75 is EX_TEMPFAIL of sysexits.h); retry_codes: those
+    after which the job's retry policy tries again, None = after every failure.
+    """
 
     argv: tuple[str, ...]
     cwd: Path | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     ok_codes: tuple[int, ...] = (0,)
     skip_codes: tuple[int, ...] = (75,)
+    retry_codes: tuple[int, ...] | None = None
+    timeout: int | None = None
 
 
 def parse(options: Mapping[str, object]) -> Options:
-    cwd = options.get("cwd")
-    return Options(
+    """Raises UsageError (code "template") for a template that does not parse or wants a name that
+    will not be there: `validate` says so, not a run at three in the morning.
+    """
+    cwd, timeout = options.get("cwd"), options.get("timeout")
+    retry_codes = options.get("retry_codes")
+    parsed = Options(
         argv=tuple(str(word) for word in _list(options["argv"])),
         cwd=None if cwd is None else Path(str(cwd)),
         env={str(key): str(value) for key, value in _mapping(options.get("env")).items()},
-        ok_codes=tuple(int(str(code)) for code in _list(options.get("ok_codes", (0,)))),
-        skip_codes=tuple(int(str(code)) for code in _list(options.get("skip_codes", (75,)))),
+        ok_codes=_codes(options.get("ok_codes", (0,))),
+        skip_codes=_codes(options.get("skip_codes", (75,))),
+        retry_codes=None if retry_codes is None else _codes(retry_codes),
+        timeout=None if timeout is None else int(str(timeout)),
     )
+    for template in (*parsed.argv, *parsed.env.values()):
+        _check_template(template)
+    return parsed
+
+
+def _check_template(template: str) -> None:
+    if not _is_template(template):
+        return
+    unknown = templates.names_in(template) - set(NAMES)
+    if unknown:
+        raise UsageError(
+            text('unknown name "{name}" in a template', name=min(unknown)),
+            code="template",
+            hint=text("names a template may use here: {names}", names=", ".join(NAMES)),
+        )
+
+
+def _is_template(word: str) -> bool:
+    return "{{" in word or "{%" in word
+
+
+def _codes(value: object) -> tuple[int, ...]:
+    return tuple(int(str(code)) for code in _list(value))
 
 
 def _list(value: object) -> list[object] | tuple[object, ...]:
@@ -53,6 +95,11 @@ def _list(value: object) -> list[object] | tuple[object, ...]:
 
 def _mapping(value: object) -> Mapping[object, object]:
     return value if isinstance(value, Mapping) else {}
+
+
+def prepare() -> None:
+    """Import what `run` needs, in the supervisor: a hundred workers then share one import."""
+    import plumbum  # noqa: F401
 
 
 def describe(options: Options, view: View) -> Text:
@@ -75,10 +122,13 @@ def run(options: Options, context: Context) -> StepResult:
             code="command_not_found",
             hint=text("write the whole path: cron's PATH is short"),
         )
-    command = local[program][list(options.argv[1:])]
+    values = template_values(context)
+    words = [_filled(word, values) for word in options.argv[1:]]
+    env = {key: _filled(value, values) for key, value in options.env.items()}
+    command = local[program][words]
     with local.env():
         local.env.clear()
-        local.env.update(environment(context, options.env))
+        local.env.update(environment(context, env))
         try:
             child = command.popen(
                 stdin=subprocess.DEVNULL,
@@ -92,7 +142,34 @@ def run(options: Options, context: Context) -> StepResult:
                 text("{program}: {reason}", program=name, reason=os.strerror(error.errno or 0)),
                 code="command_not_started",
             ) from error
-    return _judged(name, child.wait(), options)
+    try:
+        process = cast("subprocess.Popen[bytes]", child)
+        return _judged(name, process.wait(options.timeout), options)
+    except subprocess.TimeoutExpired:
+        # The attempt is over; what is left of it is ended by the worker, with a grace.
+        message = text(
+            "{program}: not done after {seconds} seconds", program=name, seconds=options.timeout
+        )
+        return StepResult(StepOutcome.FAILED, "command_timeout", message)
+
+
+def template_values(context: Context) -> dict[str, object]:
+    """NAMES filled in; a run by hand has no slot and stands for now."""
+    run = context.run
+    slot = run.slot or context.clock.now()
+    at = slot.astimezone(ZoneInfo(run.job.schedule.timezone))
+    return {
+        "slot": iso(slot),
+        "local": at.isoformat(timespec="seconds"),
+        "date": at.date().isoformat(),
+        "missed": run.missed,
+        "job": run.job.name,
+        "run": run.id,
+    }
+
+
+def _filled(word: str, values: Mapping[str, object]) -> str:
+    return templates.render(word, values) if _is_template(word) else word
 
 
 def _judged(name: str, code: int, options: Options) -> StepResult:
@@ -105,7 +182,8 @@ def _judged(name: str, code: int, options: Options) -> StepResult:
         return StepResult(StepOutcome.OK, "ok", message, counts)
     if code in options.skip_codes:
         return StepResult(StepOutcome.SKIPPED, "command_not_now", message, counts)
-    return StepResult(StepOutcome.FAILED, "command_failed", message, counts)
+    again = options.retry_codes is None or code in options.retry_codes
+    return StepResult(StepOutcome.FAILED, "command_failed", message, counts, again)
 
 
 def environment(context: Context, extra: Mapping[str, str]) -> dict[str, str]:

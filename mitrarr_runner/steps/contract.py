@@ -32,12 +32,16 @@ class StepOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """message: one sentence for people; counts: English keys, reach JSON and later steps."""
+    """message: one sentence for people; counts: English keys, reach JSON and later steps.
+
+    again: whether the job's retry policy may try a failed step again.
+    """
 
     outcome: StepOutcome
     code: str
     message: Text
     counts: Mapping[str, int] = field(default_factory=dict)
+    again: bool = True
 
 
 @dataclass(frozen=True, slots=True)

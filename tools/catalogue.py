@@ -37,9 +37,7 @@ _HEADERS = (
     ("Content-Transfer-Encoding", "8bit"),
     ("Plural-Forms", "nplurals=2; plural=(n != 1);"),
 )
-_COMMENT = (
-    "# Textos do mitrarr em português do Brasil. Gerado por tools/catalogue.py; traduza aqui."
-)
+_COMMENT = "# Textos do mitrarr em português do Brasil: `make catalogue`, depois traduza aqui."
 
 
 class _Catalogue(Catalog):

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mitrarr_runner import footing
+
 MARKER = ".mitrarr-site"
 
 
@@ -63,7 +65,11 @@ class Site:
         return self.logs / "mitrarr.log"
 
     def make(self) -> None:
-        """Make the folders that are missing; what exists keeps its mode."""
+        """Make the folders that are missing; what exists keeps its mode.
+
+        Raises StateError where state/ is not ours to work in (footing.py).
+        """
+        footing.check(self.state)
         for folder in (
             self.compiled,
             self.wake,

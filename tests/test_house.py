@@ -24,7 +24,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "mitrarr_runner"
 
 FLOORS = (
-    "errors clock atomic locks processes templates http images redact logs resources text site",
+    "errors clock atomic footing locks processes templates http images redact logs resources text"
+    " site",
     "store manifest",
     "nist findface schedule volumes",
     "intake delivery alerts",

@@ -4,27 +4,35 @@ SQLite in WAL mode with synchronous=FULL (a commit that returned survives a powe
 secure_delete (deleted rows of people leave no bytes behind). Nothing here knows what the tables
 mean; the modules beside it do, one per family of tables, as functions over a Database.
 
-A connection never crosses a fork: close it before, open a new one after.
+A connection never crosses a fork: close it before, open a new one after. No other code opens or
+copies the file: closing any descriptor of it gives up SQLite's locks (`copies.py` copies it).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mitrarr_runner.errors import StateError
-from mitrarr_runner.text import text
+from mitrarr_runner import atomic, footing
+from mitrarr_runner.store import trouble
+from mitrarr_runner.store.schema import SCHEMA, Schema, migrate, refuse_unknown, version_of
 
 Row = sqlite3.Row
-SCHEMA_VERSION = 1
-_BUSY_SECONDS = 30.0
+SCHEMA_VERSION = SCHEMA.version
+BUSY_SECONDS = 30.0
+"""How long a statement waits for another process before the store is called busy."""
 
 
 class Database:
-    """One open store. Reads happen in autocommit; writes only inside `with db.transaction():`."""
+    """One open store. Reads happen in autocommit; writes only inside `with db.transaction():`.
+
+    Every method raises StateError when the store is in trouble (trouble.py).
+    """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
@@ -32,35 +40,42 @@ class Database:
 
     def execute(self, sql: str, /, **values: object) -> int:
         """Run one statement; returns how many rows it changed (the guard of guarded updates)."""
-        return self._connection.execute(sql, values).rowcount
+        with _Telling(self.path):
+            return self._connection.execute(sql, values).rowcount
 
     def insert(self, sql: str, /, **values: object) -> int:
         """Run one INSERT into a table with an `id`; returns the new id."""
-        return int(self._connection.execute(sql, values).lastrowid or 0)
+        with _Telling(self.path):
+            return int(self._connection.execute(sql, values).lastrowid or 0)
 
     def rows(self, sql: str, /, **values: object) -> list[Row]:
-        return self._connection.execute(sql, values).fetchall()
+        with _Telling(self.path):
+            return self._connection.execute(sql, values).fetchall()
 
     def row(self, sql: str, /, **values: object) -> Row | None:
-        found: Row | None = self._connection.execute(sql, values).fetchone()
-        return found
+        with _Telling(self.path):
+            found: Row | None = self._connection.execute(sql, values).fetchone()
+            return found
 
     def many(self, sql: str, values: Sequence[Mapping[str, object]]) -> None:
-        self._connection.executemany(sql, values)
+        with _Telling(self.path):
+            self._connection.executemany(sql, values)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """One write transaction: all or nothing. The lock is taken at once (BEGIN IMMEDIATE), so
         what is read inside cannot change before it is written. Not nestable, on purpose.
         """
-        self._connection.execute("BEGIN IMMEDIATE")
+        with _Telling(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            with _Telling(self.path):
+                self._connection.execute("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:
+            if self._connection.in_transaction:  # SQLite has rolled some back by itself
                 self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
 
     def close(self) -> None:
         self._connection.close()
@@ -72,130 +87,151 @@ class Database:
         self.close()
 
 
-def open_database(path: Path) -> Database:
+class _Telling:
+    """Turns what SQLite raises about this store into a StateError; a bug stays what it is.
+
+    A class, for a generator would cost more than the statements of an apply.
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            told = trouble.translated(error, self._path)
+            if told is not None:
+                raise told from error
+
+
+def open_database(path: Path, *, schema: Schema = SCHEMA) -> Database:
     """Open the store at `path`, making and migrating it where needed.
 
-    Raises StateError when it is damaged, newer than this program, or owned by somebody else.
+    Raises StateError when it is damaged, gone, newer than this program, owned by somebody else, on
+    a network disk, or its disk is full; then nothing was changed.
     """
-    _refuse_other_owner(path.parent)
+    footing.check(path.parent)
+    fresh = _is_fresh(path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return _guarded(path, lambda: _open_writable(path))
+    with _Telling(path):
+        connection = _writable(path, schema)
+    if fresh:
+        with contextlib.suppress(OSError):
+            atomic.write_file(_made(path), b"")
+    return Database(connection, path)
 
 
-def open_readonly(path: Path) -> Database | None:
+def open_readonly(path: Path, *, schema: Schema = SCHEMA) -> Database | None:
     """Open an existing store for reading only (the guardian's watched store); None when absent.
 
-    Raises StateError when it is damaged, or newer than this program.
+    Raises StateError when it is damaged, gone, newer than this program or owned by somebody else.
     """
-    if not path.exists():
+    footing.check(path.parent)
+    if _is_fresh(path):
         return None
-    database = _guarded(path, lambda: _open_readable(path))
-    if _version(database) == 0:  # made, but killed before its first table: nothing was stored
+    with _Telling(path):
+        connection = _readable(path, schema)
+    database = Database(connection, path)
+    if version_of(database) == 0:
         database.close()
         return None
     return database
 
 
-def _guarded(path: Path, opening: object) -> Database:
-    assert callable(opening)  # noqa: S101 - narrows the type for the checker
+def _made(path: Path) -> Path:
+    """Says that there was a store: an empty or missing one is then not taken for a new one."""
+    return path.with_name(f"{path.name}.made")
+
+
+def _is_fresh(path: Path) -> bool:
+    """Whether nothing was ever stored here. Raises StateError where something was, and is gone."""
     try:
-        database = opening()
-        assert isinstance(database, Database)  # noqa: S101
-        return database
-    except sqlite3.DatabaseError as error:
-        raise StateError(
-            text("the store cannot be read: {path} ({reason})", path=str(path), reason=str(error)),
-            code="store_unreadable",
-            hint=text("keep the file, and restore a copy: docs/en/troubleshooting.md, 'The store'"),
-        ) from error
+        if path.is_dir():
+            raise trouble.folder(path)
+        if path.stat().st_size:
+            return False
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    if _made(path).exists():
+        raise trouble.gone(path)
+    return True
 
 
 def _connect(target: str, *, uri: bool = False) -> sqlite3.Connection:
-    connection = sqlite3.connect(target, timeout=_BUSY_SECONDS, isolation_level=None, uri=uri)
+    connection = sqlite3.connect(target, timeout=BUSY_SECONDS, isolation_level=None, uri=uri)
     connection.row_factory = sqlite3.Row
     return connection
 
 
-def _open_readable(path: Path) -> Database:
-    """SQLite opens lazily: only the first read tells whether this is a store."""
-    database = Database(_connect(f"{path.as_uri()}?mode=ro", uri=True), path)
-    _refuse_newer(_version(database))
-    return database
-
-
-def _open_writable(path: Path) -> Database:
+def _writable(path: Path, schema: Schema) -> sqlite3.Connection:
     previous = os.umask(0o077)
     try:
         connection = _connect(str(path))
-        for pragma in (
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "foreign_keys = ON",
-            "secure_delete = ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
+        try:
+            database = Database(connection, path)
+            refuse_unknown(database, schema)
+            _in_wal_mode(connection)
+            for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
+                connection.execute(f"PRAGMA {pragma}")
+            migrate(database, schema)
+        except BaseException:
+            connection.close()
+            raise
     finally:
         os.umask(previous)
-    database = Database(connection, path)
-    _migrate(database)
-    return database
+    return connection
 
 
-def _migrate(database: Database) -> None:
-    """Bring the schema up to SCHEMA_VERSION; each numbered file in a transaction of its own."""
-    version = _version(database)
-    _refuse_newer(version)
-    for number in range(version + 1, SCHEMA_VERSION + 1):
-        script = next(Path(__file__).with_name("migrations").glob(f"{number:04d}_*.sql"))
-        with database.transaction():
-            if _version(database) >= number:  # another process was faster
-                continue
-            for statement in script.read_text(encoding="utf-8").split(";\n"):
-                if statement.strip():
-                    database.execute(statement)
-            database.execute(f"PRAGMA user_version = {number}")
+def _in_wal_mode(connection: sqlite3.Connection) -> None:
+    """Changing the mode needs the file for itself and does not wait for it: two processes that
+    make the store together would both be told that it is busy."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
-def _refuse_newer(version: int) -> None:
-    if version > SCHEMA_VERSION:
-        raise StateError(
-            text(
-                "the store is newer than this program (schema {found}, this program knows {known})",
-                found=version,
-                known=SCHEMA_VERSION,
-            ),
-            code="store_newer",
-            hint=text("install the newer mitrarr again; nothing was changed"),
-        )
-
-
-def _version(database: Database) -> int:
-    row = database.row("PRAGMA user_version")
-    return int(row[0]) if row else 0
-
-
-def _refuse_other_owner(folder: Path) -> None:
-    """Files that root makes in another user's state lock that user out: refuse beforehand."""
-    for candidate in (folder, *folder.parents):
-        if candidate.exists():
-            owner = candidate.stat().st_uid
-            break
-    if owner in (os.geteuid(), 0) and not (owner == 0 and os.geteuid() != 0 and folder.exists()):
-        return
-    if not folder.exists():
-        return
-    name = _user_name(owner)
-    raise StateError(
-        text("{folder} belongs to user {owner}", folder=str(folder), owner=name),
-        code="other_owner",
-        hint=text("type it as that user: sudo -u {owner} mitrarr ...", owner=name),
-    )
-
-
-def _user_name(uid: int) -> str:
-    import pwd
-
+def _readable(path: Path, schema: Schema) -> sqlite3.Connection:
+    """SQLite opens lazily: only the first read tells whether this is a store."""
     try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+        return _looked_at(path, schema, "mode=ro")
+    except sqlite3.OperationalError as error:
+        if not _can_be_read_as_it_is(path, error):
+            raise
+    return _looked_at(path, schema, "mode=ro&immutable=1")
+
+
+def _looked_at(path: Path, schema: Schema, how: str) -> sqlite3.Connection:
+    connection = _connect(f"{path.absolute().as_uri()}?{how}", uri=True)
+    try:
+        connection.execute("PRAGMA user_version").fetchone()
+        refuse_unknown(Database(connection, path), schema)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _can_be_read_as_it_is(path: Path, error: sqlite3.OperationalError) -> bool:
+    """Reading needs a small shared file beside the store, which a full or read-only disk refuses.
+    A store that was closed well (no WAL is left) is whole without it, and who cannot make that
+    file cannot change the store meanwhile either.
+    """
+    refused = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
+    if error.sqlite_errorcode & 0xFF not in (*refused, sqlite3.SQLITE_FULL):
+        return False
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size == 0
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False

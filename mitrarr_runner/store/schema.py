@@ -1,0 +1,69 @@
+"""Which shape do the tables have? Numbered SQL files, each applied once, in a transaction.
+
+`PRAGMA user_version` names the last one applied and changes in the same transaction, so that a
+program killed in the middle leaves the shape that was before. Two processes that come at once take
+turns. There is no way back to an older shape: a copy is made before an update.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mitrarr_runner.store import trouble
+
+if TYPE_CHECKING:
+    from mitrarr_runner.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The folder of the numbered files, and the number of the last one."""
+
+    folder: Path
+    version: int
+
+
+SCHEMA = Schema(Path(__file__).with_name("migrations"), 1)
+
+
+def version_of(database: Database) -> int:
+    """0: made, but killed before its first table; nothing was stored yet."""
+    row = database.row("PRAGMA user_version")
+    return int(row[0]) if row else 0
+
+
+def refuse_unknown(database: Database, schema: Schema) -> None:
+    """Raise StateError for a store of a newer program, and for somebody else's database."""
+    found = version_of(database)
+    if found > schema.version:
+        raise trouble.newer(found, schema.version)
+    if found == 0 and database.row("SELECT name FROM sqlite_master LIMIT 1") is not None:
+        raise trouble.foreign(database.path)
+
+
+def migrate(database: Database, schema: Schema) -> None:
+    """Bring a store up to the schema's version; expects no open transaction."""
+    for number in range(version_of(database) + 1, schema.version + 1):
+        script = next(schema.folder.glob(f"{number:04d}_*.sql"))
+        with database.transaction():
+            if version_of(database) >= number:  # another process was faster
+                continue
+            for statement in _statements(script.read_text(encoding="utf-8")):
+                database.execute(statement)
+            database.execute(f"PRAGMA user_version = {number}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a file; a trigger's own semicolons do not end it."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
+    if any(not line.startswith("--") for line in pending.split("\n") if line.strip()):
+        yield pending

@@ -6,7 +6,7 @@ of it. What is compared with what is decided in `volumes`, not here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -54,8 +54,8 @@ def describe(options: Options, view: View) -> Text:
     rule = rule_of(view.manifest, options.label)
     if view.store is None or rule.per is Per.RUN:
         return text("judges {label}", label=options.label)
-    known = _known(view.store, view.manifest.name, options.label, view.now)
-    return told(_verdict(known, 0, rule, view.now), rule, view.now)
+    known = _known(view.store, view.manifest.name, options.label, rule, view.now)
+    return told(volumes.judge_in(known, 0, view.now, rule), rule, view.now)
 
 
 def run(options: Options, context: Context) -> StepResult:
@@ -65,8 +65,8 @@ def run(options: Options, context: Context) -> StepResult:
         value = _taken_in(db, context)
         with db.transaction():
             readings.add_reading(db, name, options.label, context.run.id, now, value)
-            known = _known(db, name, options.label, now)  # ours once, however often it is taken
-            verdict = _verdict(known, value, rule, now)
+            known = _known(db, name, options.label, rule, now)  # ours once, however often taken
+            verdict = volumes.judge_in(known, value, from_epoch(epoch(now)), rule)
             message = told(verdict, rule, now)
             detail = _detail(verdict, message)
             readings.set_verdict(
@@ -129,21 +129,9 @@ def _taken_in(db: Database, context: Context) -> int:
     return max(facts.registered_by(db, context.run.id), counted)
 
 
-def _known(db: Database, manifest: str, label: str, now: datetime) -> tuple[Reading, ...]:
+def _known(db: Database, manifest: str, label: str, rule: VolumeRule, now: datetime) -> volumes.Log:
     stored = readings.readings(db, manifest, label, now - _MEMORY)
-    return tuple(Reading(one.at, one.value) for one in stored)
-
-
-def _verdict(known: Sequence[Reading], value: int, rule: VolumeRule, now: datetime) -> Verdict:
-    """known: every reading up to now, that of this run included."""
-    if rule.per is Per.RUN:
-        own = Reading(from_epoch(epoch(now)), value)
-        before = list(known)
-        before.remove(own)
-        return volumes.judge(before, value, now, rule)
-    cut = volumes.day_so_far if rule.per is Per.DAY else volumes.hour_so_far
-    so_far = cut(known, now, rule.zone)
-    return volumes.judge(so_far.past, so_far.today, now, rule, share=so_far.share)
+    return volumes.Log([Reading(one.at, one.value) for one in stored], rule.zone)
 
 
 def _detail(verdict: Verdict, message: Text) -> Mapping[str, object]:

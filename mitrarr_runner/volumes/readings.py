@@ -6,16 +6,17 @@ was switched off has not seen an empty day.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, groupby
 from statistics import median
 from zoneinfo import ZoneInfo
 
 _SHARE_DAYS = 56  # eight weeks: long enough for a median, short enough to follow a new habit
+_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,66 +43,98 @@ class SoFar:
     share: Fraction = Fraction(1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """first, last: the readings of that local day are instants[first:last]."""
+
+    date: date
+    first: int
+    last: int
+
+
+class Log:
+    """Dated readings in order, cut into the local days of a zone: made once, asked often.
+
+    Undated readings are left out.
+    """
+
+    def __init__(self, readings: Sequence[Reading], zone: ZoneInfo) -> None:
+        dated = sorted((r.at, r.value) for r in readings if r.at is not None)
+        self.zone = zone
+        self.instants = [at for at, _ in dated]
+        self.values = [value for _, value in dated]
+        self._sums = [0, *accumulate(self.values)]
+        self._dates = [at.astimezone(zone).date() for at in self.instants]
+        self._days = [self._whole(day) for day in sorted(set(self._dates))]
+
+    def _whole(self, day: date) -> _Day:
+        start, end = (_day_before(d, self.zone) for d in (day, day + timedelta(days=1)))
+        return _Day(day, bisect_right(self.instants, start), bisect_right(self.instants, end))
+
+    def between(self, first: int, last: int) -> tuple[int, int]:
+        """(sum, number) of the readings instants[first:last]."""
+        return (self._sums[last] - self._sums[first], last - first) if last > first else (0, 0)
+
+    def runs_before(self, now: datetime, value: int) -> list[tuple[date, list[int]]]:
+        """The values up to now by local day, oldest first, without the one that `now` gave."""
+        end = bisect_right(self.instants, now)
+        own = next((i for i in self._same(now, end) if self.values[i] == value), end)
+        kept = [*range(own), *range(own + 1, end)] if own < end else range(end)
+        days = groupby(kept, key=self._dates.__getitem__)
+        return [(day, [self.values[i] for i in indices]) for day, indices in days]
+
+    def _same(self, now: datetime, end: int) -> range:
+        return range(bisect_left(self.instants, now), end)
+
+    def day_so_far(self, now: datetime) -> SoFar:
+        """The day so far, local midnight to now, beside every past day up to the same time."""
+        local = now.astimezone(self.zone)
+        past, wholes = [], []
+        for day in self._before(local.date()):
+            end = _instant(day.date, local.time(), self.zone)
+            total, count = self.between(day.first, bisect_right(self.instants, end, day.first))
+            if count:
+                past.append(Reading(end, total))
+                wholes.append(self.between(day.first, day.last)[0])
+        recent = list(zip(past, wholes, strict=True))[-_SHARE_DAYS:]
+        shares = [Fraction(reading.value, whole) for reading, whole in recent if whole > 0]
+        first = bisect_right(self.instants, _day_before(local.date(), self.zone))
+        today, read = self.between(first, bisect_right(self.instants, now))
+        return SoFar(tuple(past), today, read, median(shares) if shares else Fraction(1))
+
+    def hour_so_far(self, now: datetime) -> SoFar:
+        """The 60 minutes that end now, beside the same 60 minutes of every past day."""
+        local = now.astimezone(self.zone)
+        past = []
+        for day in self._before(local.date()):
+            end = _instant(day.date, local.time(), self.zone)
+            total, count = self._hour(end)
+            if count:
+                past.append(Reading(end, total))
+        return SoFar(tuple(past), *self._hour(now))
+
+    def _hour(self, end: datetime) -> tuple[int, int]:
+        first = bisect_right(self.instants, end - _HOUR)
+        return self.between(first, bisect_right(self.instants, end))
+
+    def _before(self, today: date) -> list[_Day]:
+        return self._days[: bisect_left(self._days, today, key=lambda day: day.date)]
+
+
 def day_so_far(readings: Sequence[Reading], now: datetime, zone: ZoneInfo) -> SoFar:
-    """The day so far, local midnight to now, beside every past day up to the same local time."""
-    log = _Log(readings, now)
-    so_far = _cut(log, now, zone, _midnight)
-    wholes = [
-        (reading, log.between(*_whole_day(reading, zone))[0])
-        for reading in so_far.past[-_SHARE_DAYS:]
-    ]
-    shares = [Fraction(reading.value, whole) for reading, whole in wholes if whole > 0]
-    return SoFar(so_far.past, so_far.today, so_far.read, median(shares) if shares else Fraction(1))
+    """`Log.day_so_far` of readings that are asked once."""
+    return Log(readings, zone).day_so_far(now)
 
 
 def hour_so_far(readings: Sequence[Reading], now: datetime, zone: ZoneInfo) -> SoFar:
-    """The 60 minutes that end now, beside the same 60 minutes of every past day."""
-    return _cut(_Log(readings, now), now, zone, lambda end, _: end - timedelta(hours=1))
-
-
-class _Log:
-    """Dated readings up to now, in order, with running sums."""
-
-    def __init__(self, readings: Sequence[Reading], now: datetime) -> None:
-        dated = sorted((r.at, r.value) for r in readings if r.at is not None and r.at <= now)
-        self.instants = [at for at, _ in dated]
-        self._sums = [0, *accumulate(value for _, value in dated)]
-
-    def between(self, after: datetime, until: datetime) -> tuple[int, int]:
-        """(sum, number) of the readings in (after, until]."""
-        first, last = bisect_right(self.instants, after), bisect_right(self.instants, until)
-        return self._sums[last] - self._sums[first], last - first
-
-
-def _cut(
-    log: _Log, now: datetime, zone: ZoneInfo, start: Callable[[datetime, ZoneInfo], datetime]
-) -> SoFar:
-    local = now.astimezone(zone)
-    days = sorted({at.astimezone(zone).date() for at in log.instants} - {local.date()})
-    past = []
-    for day in days:
-        end = _instant(day, local.time(), zone)
-        total, count = log.between(start(end, zone), end)
-        if count:
-            past.append(Reading(end, total))
-    today, read = log.between(start(now, zone), now)
-    return SoFar(tuple(past), today, read)
+    """`Log.hour_so_far` of readings that are asked once."""
+    return Log(readings, zone).hour_so_far(now)
 
 
 def _instant(day: date, wall: time, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, wall, tzinfo=zone).astimezone(UTC)
 
 
-def _midnight(end: datetime, zone: ZoneInfo) -> datetime:
-    return _day_before(end.astimezone(zone).date(), zone)
-
-
 def _day_before(day: date, zone: ZoneInfo) -> datetime:
     """Just before the midnight that begins the day: a reading at midnight is the new day's."""
     return _instant(day, time.min, zone) - timedelta(microseconds=1)
-
-
-def _whole_day(reading: Reading, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    assert reading.at is not None  # noqa: S101 - _cut dates every reading it makes
-    day = reading.at.astimezone(zone).date()
-    return _day_before(day, zone), _day_before(day + timedelta(days=1), zone)

@@ -21,18 +21,18 @@ fractions: 100 with a drop of 70 % is 30, not 30.000000000000004.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
+from itertools import islice
 from math import ceil, floor, isqrt
-from statistics import median
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner.text import Text, plural, text
 from mitrarr_runner.volumes.days import DayNames, HolidayRule, calendar, kind_of_day
-from mitrarr_runner.volumes.readings import Reading
+from mitrarr_runner.volumes.readings import Log, Reading
 
 ENOUGH = 4
 # How many of the newest comparable days count: eight Mondays, or eight weeks of all days.
@@ -130,23 +130,39 @@ def judge(
     names: the calendar of rule.holidays where the caller has it at hand already.
     """
     known = _comparable(readings, now, rule, names)
-    minimum = floor(rule.minimum * Fraction(share))
-    values = [reading.value for reading in known]
-    band = _band(values, rule.drop, plain=any(reading.at is None for reading in known))
+    plain = any(reading.at is None for reading in known)
+    return _weighed([reading.value for reading in known], current, rule, Fraction(share), plain)
+
+
+def judge_in(
+    log: Log, value: int, now: datetime, rule: VolumeRule, names: DayNames | None = None
+) -> Verdict:
+    """Judge what `log` says of `now` by what it says of earlier: this run's own value, the last
+    hour, or the day so far, as the rule has it. `value` is this run's reading, which may stand in
+    the log already.
+    """
+    if rule.per is not Per.RUN:
+        so_far = log.day_so_far(now) if rule.per is Per.DAY else log.hour_so_far(now)
+        return judge(so_far.past, so_far.today, now, rule, share=so_far.share, names=names)
+    days = log.runs_before(now, value)
+    today = now.astimezone(rule.zone).date()
+    chosen = _chosen((day for day, _ in reversed(days)), today, rule, _names(rule, names))
+    values = [value for day, found in days if day in chosen for value in found]
+    return _weighed(values, value, rule, Fraction(1))
+
+
+def _weighed(
+    values: Sequence[int], current: int, rule: VolumeRule, share: Fraction, plain: bool = False
+) -> Verdict:
+    """plain: the values have no dates, and so no days whose spread could be known."""
+    minimum = floor(rule.minimum * share)
+    band = _band(values, rule.drop, plain=plain)
     state, code = _decide(current, minimum, band, rule)
     low = max(minimum, band.low if band else 0)
     high = max(band.high, low) if band else None
-    middle = float(median(values)) if values else None
-    return Verdict(
-        state,
-        code,
-        current,
-        low,
-        high,
-        middle,
-        len(values),
-        _message(code, current, minimum, low, high, middle, len(values)),
-    )
+    middle = float(_median(values)) if values else None
+    message = _message(code, current, minimum, low, high, middle, len(values))
+    return Verdict(state, code, current, low, high, middle, len(values), message)
 
 
 def _decide(current: int, minimum: int, band: _Band | None, rule: VolumeRule) -> tuple[State, str]:
@@ -172,16 +188,24 @@ def _band(values: Sequence[int], drop: float | None, *, plain: bool) -> _Band | 
     """The relative range of normal counts, as whole numbers; None where there is none."""
     if drop is None or len(values) < ENOUGH:
         return None
-    middle = Fraction(median(map(Fraction, values)))
+    middle = _median(values)
     loss = middle * Fraction(str(drop))
     width = loss if plain else max(loss, _WIDTH * _spread(values, middle))
     return _Band(max(0, ceil(middle - width)), floor(middle + width), middle)
 
 
 def _spread(values: Sequence[int], middle: Fraction) -> Fraction:
-    deviation = median(abs(value - middle) for value in values)
+    doubled = round(2 * middle)  # a median of whole numbers is a whole number of halves
+    deviation = _median([abs(2 * value - doubled) for value in values]) / 2
     counting = Fraction(isqrt(max(1, ceil(middle))))
     return max(_MAD_TO_SIGMA * deviation, _LEAST_SPREAD * middle, counting)
+
+
+def _median(values: Iterable[int]) -> Fraction:
+    """Exact, and on whole numbers: a sort of thousands of fractions would take a second."""
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return Fraction(ordered[half] + ordered[-half - 1], 2)
 
 
 def _comparable(
@@ -195,21 +219,25 @@ def _comparable(
     dated = [(reading.at, reading) for reading in readings if reading.at is not None]
     if len(dated) < len(readings):
         return list(readings)
-    if names is None and rule.holidays is not None:
-        names = calendar(rule.holidays.calendar, rule.holidays.optional, rule.holidays.extra)
+    known = [(at.astimezone(rule.zone).date(), reading) for at, reading in dated if at <= now]
     today = now.astimezone(rule.zone).date()
+    chosen = _chosen((day for day, _ in reversed(known)), today, rule, _names(rule, names))
+    return [reading for day, reading in known if day in chosen]
+
+
+def _names(rule: VolumeRule, names: DayNames | None) -> DayNames | None:
+    if names is None and rule.holidays is not None:
+        return calendar(rule.holidays.calendar, rule.holidays.optional, rule.holidays.extra)
+    return names
+
+
+def _chosen(
+    days: Iterable[date], today: date, rule: VolumeRule, names: DayNames | None
+) -> frozenset[date]:
+    """The newest days that today may be compared with, out of `days`, newest first."""
     limit = _DAYS_ALL if rule.against == Against.ALL else _DAYS_SAME_WEEKDAY
-    days: set[date] = set()
-    chosen: list[Reading] = []
-    for at, reading in reversed(dated):
-        day = at.astimezone(rule.zone).date()
-        if at > now or not _alike(day, today, rule.against, names):
-            continue
-        if day not in days and len(days) == limit:
-            break
-        days.add(day)
-        chosen.append(reading)
-    return chosen[::-1]
+    alike = (day for day in dict.fromkeys(days) if _alike(day, today, rule.against, names))
+    return frozenset(islice(alike, limit))
 
 
 def _alike(day: date, today: date, against: Against, names: DayNames | None) -> bool:

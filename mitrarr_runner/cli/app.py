@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from mitrarr_runner.cli import look, nist, operate, records, sites, watch, work
+from mitrarr_runner.cli import cron, look, nist, operate, records, sites, watch, work
 from mitrarr_runner.cli.verb import Verb
 from mitrarr_runner.text import Catalogue, mark
 
@@ -17,6 +17,7 @@ VERBS: tuple[Verb, ...] = (
     *records.VERBS,
     *watch.VERBS,
     *nist.VERBS,
+    *cron.VERBS,
     *sites.VERBS,
 )
 
@@ -24,6 +25,7 @@ GROUPS = {
     "registry": mark("Files that were registered or refused, by handle."),
     "deliveries": mark("People on their way to a destination, by handle."),
     "nist": mark("Look into one ANSI/NIST file."),
+    "cron": mark("Who calls apply each minute: crontab lines or systemd units."),
 }
 
 _HELP = mark(

@@ -7,7 +7,7 @@ Nothing here reads a clock, a file or the store. The rules are SEMANTICS section
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from mitrarr_runner import schedule
 from mitrarr_runner.manifest.model import CatchUp, First, Job, Manifest, Overlap
 from mitrarr_runner.steps import idempotent
+from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.jobs import JobMemory
 from mitrarr_runner.store.pauses import Pause
 from mitrarr_runner.store.requests import Request
@@ -60,7 +61,11 @@ class StateView:
     lost: Mapping[str, Run] = field(default_factory=dict)
     pauses: Mapping[str, Pause] = field(default_factory=dict)
     requests: tuple[Request, ...] = ()
-    draining: bool = False
+    drain: Drain | None = None
+
+    @property
+    def draining(self) -> bool:
+        return self.drain is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +202,8 @@ def _of_job(job: Job, memory: JobMemory, view: StateView, now: datetime) -> Iter
         minute = now.replace(second=0, microsecond=0)
         if minute not in view.slots.get(job.name, {}):
             reason = text("new, and its schedule says first: now")
-            yield PlannedRun(job.name, minute, minute, Action.RUN, "first_now", reason)
+            owed = PlannedRun(job.name, minute, minute, Action.RUN, "first_now", reason)
+            yield _drained(owed) if view.draining else owed
     due, older = _due(job, memory, view, now)
     if older is not None:
         yield older
@@ -223,7 +229,8 @@ def _asked(job: Job, view: StateView, now: datetime) -> Iterator[PlannedRun]:
     for request in view.requests:
         if request.job == job.name:
             reason = text("asked for by {actor}", actor=request.actor)
-            yield PlannedRun(job.name, None, now, Action.RUN, "asked", reason, request=request.id)
+            asked = PlannedRun(job.name, None, now, Action.RUN, "asked", reason, request=request.id)
+            yield _drained(asked) if view.draining else asked
 
 
 def _due(
@@ -297,7 +304,16 @@ def _paused(job: Job, slot: datetime, pause: Pause | None) -> PlannedRun:
 def _due_entries(
     job: Job, due: Sequence[datetime], view: StateView, now: datetime
 ) -> Iterator[PlannedRun]:
-    """Which of the due slots run, and what becomes of the others."""
+    """Which of the due slots run, and what becomes of the others. While draining nothing is
+    decided: when it ends, they are caught up as the job says.
+    """
+    if view.draining:
+        newest, older = due[-1], len(due) - 1
+        due_at = newest + jitter_of(job)
+        yield _drained(
+            PlannedRun(job.name, newest, due_at, Action.RUN, "due", text("on time"), older)
+        )
+        return
     policy = job.schedule.catch_up
     kept: Sequence[datetime] = due[-1:]
     if policy is CatchUp.ALL:
@@ -315,12 +331,15 @@ def _due_entries(
         yield _to_run(job, slot, missed, view, now)
 
 
+def _drained(entry: PlannedRun) -> PlannedRun:
+    """What would start waits for the end of the drain; no row is left, so that nothing is lost."""
+    reason = text("draining: nothing new is started")
+    return replace(entry, action=Action.WAIT, code="draining", reason=reason)
+
+
 def _to_run(job: Job, slot: datetime, missed: int, view: StateView, now: datetime) -> PlannedRun:
     due_at = slot + jitter_of(job)
     running = view.running.get(job.name)
-    if view.draining:
-        reason = text("draining: nothing new is started")
-        return PlannedRun(job.name, slot, due_at, Action.WAIT, "draining", reason)
     if running is not None and job.overlap is not Overlap.REPLACE:
         return _overlapping(job, slot, due_at, running, view)
     if running is not None:

@@ -20,6 +20,7 @@ from mitrarr_runner.manifest.model import (
     Step,
 )
 from mitrarr_runner.plan import Action, Plan, StateView, plan, slots_between, upcoming
+from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.jobs import JobMemory
 from mitrarr_runner.store.pauses import Pause, Paused
 from mitrarr_runner.store.requests import Asked, Request
@@ -287,11 +288,33 @@ def test_a_request_runs_now_even_without_a_schedule() -> None:
     assert [(e.action, e.slot, e.request) for e in made.entries] == [(Action.RUN, None, 7)]
 
 
-def test_draining_starts_nothing() -> None:
-    job = a_job()
-    view = known(job, since=NOW - timedelta(minutes=5), draining=True)
+DRAINED = Drain("operador.a", "", NOW - timedelta(hours=1))
+
+
+@pytest.mark.parametrize("policy", list(CatchUp))
+def test_draining_starts_nothing_and_decides_nothing(policy: CatchUp) -> None:
+    """One line for what waits and no row: after it, catch_up sees every slot that passed."""
+    job = a_job(catch_up=policy)
+    view = known(job, since=NOW - timedelta(minutes=35), drain=DRAINED)
+    (entry,) = plan(manifest(job), view, NOW).entries
+    assert (entry.action, entry.code, entry.missed) == (Action.WAIT, "draining", 3)
+    assert not entry.starts
+    after = plan(manifest(job), replace(view, drain=None), NOW)
+    assert len(after.entries) == 4
+
+
+def test_draining_keeps_requests_first_runs_and_lost_ones_waiting() -> None:
+    job = a_job(first=First.NOW)
+    asked = (Request(7, "a", Asked.RUN, "x", NOW),)
+    lost = {"a": a_run(outcome=Outcome.LOST)}
+    view = StateView(requests=asked, lost=lost, drain=DRAINED)
     made = plan(manifest(job), view, NOW)
     assert made.starting == ()
+    assert [(entry.action, entry.code, entry.request) for entry in made.entries] == [
+        (Action.WAIT, "draining", 7),
+        (Action.WAIT, "draining", None),
+    ]
+    assert made.memories[0].run_now, "the run stays owed"
 
 
 def test_jitter_delays_and_does_not_lose() -> None:

@@ -1,4 +1,4 @@
-"""Pausing, resuming, stopping: what the command line and the API do to jobs, as one set of
+"""Pausing, resuming, stopping, draining: what the command line and the API do to jobs, as one set of
 functions, so that a pause by curl and a pause by hand are the same pause.
 
 Each writes its row, the audit line and removes the wake files in one transaction, and returns what
@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from mitrarr_runner import processes
 from mitrarr_runner.clock import Clock
 from mitrarr_runner.engine import wakeup
-from mitrarr_runner.engine.state import is_lost
-from mitrarr_runner.manifest.model import Job
-from mitrarr_runner.plan import slots_between
+from mitrarr_runner.engine.state import gather, is_lost
+from mitrarr_runner.manifest.model import Job, Manifest
+from mitrarr_runner.plan import plan, slots_between
 from mitrarr_runner.site import Site
-from mitrarr_runner.store import audit, jobs, meta, pauses, requests, runs, slots
+from mitrarr_runner.store import audit, drains, jobs, pauses, requests, runs, slots
 from mitrarr_runner.store.database import Database
+from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.pauses import Pause, Paused
 from mitrarr_runner.store.runs import Run
 from mitrarr_runner.store.slots import SlotState
@@ -73,10 +75,15 @@ def pause(
 
 def alive(db: Database, site: Site, clock: Clock, manifest: str, job: str) -> Run | None:
     """The job's run in progress, if there is one."""
-    for run in runs.unfinished(db, manifest):
-        if run.job == job and not is_lost(run, manifest, site, clock):
-            return run
-    return None
+    found = (run for run in all_alive(db, site, clock, manifest) if run.job == job)
+    return next(found, None)
+
+
+def all_alive(db: Database, site: Site, clock: Clock, manifest: str) -> tuple[Run, ...]:
+    """Every run in progress, the oldest first."""
+    return tuple(
+        run for run in runs.unfinished(db, manifest) if not is_lost(run, manifest, site, clock)
+    )
 
 
 def resume(
@@ -136,16 +143,55 @@ def stop(
     return running
 
 
+@dataclass(frozen=True, slots=True)
+class DrainAnswer:
+    """already: it was drained before, and that stays; running: what goes on to its end."""
+
+    drain: Drain
+    already: bool
+    running: tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UndrainAnswer:
+    """drain None: it was not drained. waiting: slots that passed meanwhile, by job; the next apply
+    deals with them as each job's catch_up says.
+    """
+
+    drain: Drain | None
+    waiting: Mapping[str, int]
+
+
 def drain(
-    db: Database, site: Site, clock: Clock, manifest: str, *, actor: str, on: datetime | None
-) -> None:
-    """on: drain from that instant; None: end draining."""
-    key = f"drain:{manifest}"
+    db: Database, site: Site, clock: Clock, manifest: str, *, actor: str, reason: str = ""
+) -> DrainAnswer:
+    """Start nothing new of a manifest; what runs goes on. Slots that pass meanwhile wait."""
+    now = clock.now()
     with db.transaction():
-        if on is None:
-            meta.remove(db, key)
-        else:
-            meta.put(db, key, actor)
-        action = "undrain" if on is None else "drain"
-        audit.write(db, actor=actor, action=action, subject=manifest, now=clock.now())
+        put = drains.put(db, manifest, Drain(actor, reason, now))
+        if put:
+            detail = {"reason": reason}
+            audit.write(db, actor=actor, action="drain", subject=manifest, now=now, detail=detail)
+            wakeup.forget(site)
+        found = drains.of(db, manifest) or Drain(actor, reason, now)
+    return DrainAnswer(found, not put, all_alive(db, site, clock, manifest))
+
+
+def undrain(
+    db: Database, site: Site, clock: Clock, manifest: Manifest, *, actor: str
+) -> UndrainAnswer:
+    """Start runs again; the next apply catches up what is due."""
+    name, now = manifest.name, clock.now()
+    view = gather(db, manifest, site, clock, now)
+    waiting = {
+        entry.job: entry.missed + 1
+        for entry in plan(manifest, view, now).entries
+        if entry.code == "draining" and entry.slot is not None
+    }
+    with db.transaction():
+        found = drains.remove(db, name)
+        if found is None:
+            return UndrainAnswer(None, {})
+        audit.write(db, actor=actor, action="undrain", subject=name, now=now)
         wakeup.forget(site)
+    return UndrainAnswer(found, waiting)

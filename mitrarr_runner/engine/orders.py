@@ -32,6 +32,11 @@ class Order:
     recovers: int | None = None
     request: int | None = None
 
+    @property
+    def foreground(self) -> bool:
+        """Whether somebody started it with `mitrarr run` and waits for its end."""
+        return self.cause is Cause.HAND and self.request is None
+
 
 class Reporter:
     """The worker's end of the pipe. A supervisor that is gone is no reason to stop working."""

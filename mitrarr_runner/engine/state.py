@@ -13,7 +13,7 @@ from mitrarr_runner.clock import Clock
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.plan import StateView
 from mitrarr_runner.site import Site
-from mitrarr_runner.store import jobs, meta, pauses, requests, runs, slots
+from mitrarr_runner.store import drains, jobs, pauses, requests, runs, slots
 from mitrarr_runner.store.database import Database
 from mitrarr_runner.store.requests import Asked
 from mitrarr_runner.store.runs import Outcome, Run
@@ -44,7 +44,7 @@ def gather(db: Database, manifest: Manifest, site: Site, clock: Clock, now: date
         lost=lost,
         pauses=pauses.of(db, name, pauses.Paused.JOB),
         requests=tuple(requests.waiting(db, name, Asked.RUN)),
-        draining=meta.get(db, f"drain:{name}") is not None,
+        drain=drains.of(db, name),
     )
 
 

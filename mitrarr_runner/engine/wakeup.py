@@ -20,7 +20,7 @@ from mitrarr_runner.manifest.files import Stamp
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.plan import jitter_of, upcoming
 from mitrarr_runner.site import Site
-from mitrarr_runner.store import jobs, meta, pauses, requests, runs, slots
+from mitrarr_runner.store import drains, jobs, pauses, requests, runs, slots
 from mitrarr_runner.store.database import Database
 from mitrarr_runner.store.runs import Outcome
 from mitrarr_runner.store.slots import SlotState
@@ -85,8 +85,8 @@ def pause_ends(moment: Moment) -> datetime | None:
 
 
 def draining(moment: Moment) -> datetime | None:
-    found = meta.get(moment.db, f"drain:{moment.manifest.name}")
-    return moment.now if found is not None else None
+    """A drain ends by a word of somebody, which removes the answer; until then, look each time."""
+    return moment.now if drains.of(moment.db, moment.manifest.name) is not None else None
 
 
 def notices(moment: Moment) -> datetime | None:

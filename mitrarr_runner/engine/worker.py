@@ -27,7 +27,7 @@ from mitrarr_runner.engine.orders import Order, Reporter
 from mitrarr_runner.locks import Held
 from mitrarr_runner.logs import EventLog
 from mitrarr_runner.manifest.model import Limits, Overlap
-from mitrarr_runner.store import audit, jobs, pauses, requests, runs, slots
+from mitrarr_runner.store import audit, drains, jobs, pauses, requests, runs, slots
 from mitrarr_runner.store.database import Database, open_database
 from mitrarr_runner.store.requests import Asked
 from mitrarr_runner.store.runs import Outcome, ProcessId
@@ -174,6 +174,8 @@ def _claim(order: Order) -> int | None:
         pause = pauses.of(db, manifest, pauses.Paused.JOB).get(job)
         if pause is not None and pause.holds(now) and order.cause is not runs.Cause.HAND:
             return None
+        if drains.of(db, manifest) is not None and not order.foreground:
+            return None
         if order.request is not None and not requests.done(db, order.request, now):
             return None
         if order.recovers is not None and not _recoverable(db, order):
@@ -286,6 +288,8 @@ def _queued(order: Order) -> Order | None:
         return None
     name = order.manifest.name
     with open_database(store_path(order)) as db:
+        if drains.of(db, name) is not None:
+            return None
         now = order.clock.now()
         waiting: Mapping[datetime, slots.SlotRow] = slots.open_since(db, name, now, now).get(
             order.job.name, {}

@@ -19,7 +19,7 @@ from mitrarr_runner.clock import from_epoch
 from mitrarr_runner.engine import wakeup
 from mitrarr_runner.engine.wakeup import Moment
 from mitrarr_runner.site import find_root
-from mitrarr_runner.store import jobs, pauses, requests, runs, slots
+from mitrarr_runner.store import drains, jobs, pauses, requests, runs, slots
 from mitrarr_runner.store.pauses import Pause, Paused
 from mitrarr_runner.store.runs import Cause, Outcome, ProcessId
 from mitrarr_runner.store.slots import SlotState
@@ -229,7 +229,7 @@ def _forgotten(moment: Moment) -> None:
 
 def _drained(moment: Moment) -> None:
     with moment.db.transaction():
-        moment.db.execute("INSERT INTO meta (key, value) VALUES ('drain:prod', 'x')")
+        drains.put(moment.db, "prod", drains.Drain("x", "", moment.now))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner.volumes import (
+    Direction,
     HolidayRule,
     Log,
     Per,
@@ -113,5 +114,12 @@ def test_a_reading_is_judged_alike_in_a_log_and_in_a_list() -> None:
 def test_two_readings_of_one_second_are_not_compared_with_themselves() -> None:
     at = NOW - timedelta(minutes=1)
     log = Log([Reading(at, 7), Reading(at, 9)], ZONE)
-    assert log.runs_before(at, 7) == [(date(2026, 11, 23), [9])]
-    assert log.runs_before(at, 8) == [(date(2026, 11, 23), [7, 9])]
+    assert list(log.runs_before(at, 7)) == [(date(2026, 11, 23), [9])]
+    assert list(log.runs_before(at, 8)) == [(date(2026, 11, 23), [7, 9])]
+
+
+def test_what_reaches_the_floor_is_not_high() -> None:
+    nothing = [Reading(None, 0)] * 4
+    above = VolumeRule(Per.RUN, 1, 0.01, ZONE, direction=Direction.ABOVE)
+    assert judge(nothing, 1, NOW, above).state is State.OK
+    assert judge(nothing, 2, NOW, above).state is State.HIGH

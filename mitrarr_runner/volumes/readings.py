@@ -7,11 +7,11 @@ was switched off has not seen an empty day.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
-from itertools import accumulate, groupby
+from itertools import accumulate
 from statistics import median
 from zoneinfo import ZoneInfo
 
@@ -64,8 +64,8 @@ class Log:
         self.instants = [at for at, _ in dated]
         self.values = [value for _, value in dated]
         self._sums = [0, *accumulate(self.values)]
-        self._dates = [at.astimezone(zone).date() for at in self.instants]
-        self._days = [self._whole(day) for day in sorted(set(self._dates))]
+        dates = {at.astimezone(zone).date() for at in self.instants}
+        self._days = [self._whole(day) for day in sorted(dates)]
 
     def _whole(self, day: date) -> _Day:
         start, end = (_day_before(d, self.zone) for d in (day, day + timedelta(days=1)))
@@ -75,16 +75,14 @@ class Log:
         """(sum, number) of the readings instants[first:last]."""
         return (self._sums[last] - self._sums[first], last - first) if last > first else (0, 0)
 
-    def runs_before(self, now: datetime, value: int) -> list[tuple[date, list[int]]]:
-        """The values up to now by local day, oldest first, without the one that `now` gave."""
+    def runs_before(self, now: datetime, value: int) -> Iterator[tuple[date, list[int]]]:
+        """The values up to now by local day, newest first, without the one that `now` gave."""
         end = bisect_right(self.instants, now)
-        own = next((i for i in self._same(now, end) if self.values[i] == value), end)
-        kept = [*range(own), *range(own + 1, end)] if own < end else range(end)
-        days = groupby(kept, key=self._dates.__getitem__)
-        return [(day, [self.values[i] for i in indices]) for day, indices in days]
-
-    def _same(self, now: datetime, end: int) -> range:
-        return range(bisect_left(self.instants, now), end)
+        same = range(bisect_left(self.instants, now), end)
+        own = next((index for index in same if self.values[index] == value), end)
+        for day in reversed(self._days[: bisect_left(self._days, end, key=lambda d: d.first)]):
+            last = min(day.last, end)
+            yield day.date, self.values[day.first : min(own, last)] + self.values[own + 1 : last]
 
     def day_so_far(self, now: datetime) -> SoFar:
         """The day so far, local midnight to now, beside every past day up to the same time."""

@@ -144,10 +144,11 @@ def judge_in(
     if rule.per is not Per.RUN:
         so_far = log.day_so_far(now) if rule.per is Per.DAY else log.hour_so_far(now)
         return judge(so_far.past, so_far.today, now, rule, share=so_far.share, names=names)
-    days = log.runs_before(now, value)
+    days = dict(log.runs_before(now, value))
     today = now.astimezone(rule.zone).date()
-    chosen = _chosen((day for day, _ in reversed(days)), today, rule, _names(rule, names))
-    values = [value for day, found in days if day in chosen for value in found]
+    values = [
+        value for day in _chosen(days, today, rule, _names(rule, names)) for value in days[day]
+    ]
     return _weighed(values, value, rule, Fraction(1))
 
 
@@ -172,7 +173,7 @@ def _decide(current: int, minimum: int, band: _Band | None, rule: VolumeRule) ->
         return _without_band(rule)
     if rule.direction != Direction.ABOVE and current < band.low:
         return State.LOW, "drop"
-    if rule.direction != Direction.BELOW and current > band.high:
+    if rule.direction != Direction.BELOW and current > max(band.high, minimum):
         return State.HIGH, "rise"
     return State.OK, "ok"
 

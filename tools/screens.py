@@ -6,8 +6,10 @@ and state in one site and in the page's order, in the page's language. What diff
 
     empty      an empty folder
     fresh      the demo's site with its files in the spool, and nothing done yet
-    applied    the same after the first apply: one file in quarantine, one person parked
+    applied    the same after the first apply: one file in quarantine, one person parked, the files
+               moved from the spool to amostras/
     down       the same again, and FindFace does not answer any more
+    damaged    the same again, and the store is no store any more
 
 Nothing here knows what a screen should say.
 """
@@ -32,7 +34,7 @@ from mitrarr_runner.findface.simulator import process
 ROOT = Path(__file__).resolve().parent.parent
 SHOWN_ROOT = "/opt/findface/mitrarr_clean"
 SHOWN_HOST = "srv-ingest01"
-STATES = ("empty", "fresh", "applied", "down")
+STATES = ("empty", "fresh", "applied", "down", "damaged")
 
 _BLOCK = re.compile(r"<!-- run: (\w+) -->\n```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _MARK = "--%s-- next command --%s--"
@@ -114,21 +116,29 @@ class Sites:
 
 
 def _make(models: Path, tongue: str) -> None:
-    fresh = models / "fresh"
     models.mkdir(parents=True)
-    demo_site.prepare(fresh)
-    demo_site.fill(fresh, SystemClock().now())
     with process.start(seed=7, lists=("DETRAN",)) as simulator:
-        written = demo_site.write_manifest(fresh, simulator.url, tongue, SystemClock().now())
-        text = written.read_text("utf-8").replace("root: ..", "root: ../..")
-        written.unlink()
-        folder = fresh / "configs" / "prod"
-        folder.mkdir()
-        (folder / "00-demo.yaml").write_text(text.replace("name: demo", "name: prod"), "utf-8")
-        applied = models / "applied"
-        shutil.copytree(fresh, applied)
-        _shell("mitrarr apply", applied, tongue)
+        for state in ("fresh", "applied"):  # not copied: intake goes by the files' own times
+            _demo_site(models / state, simulator.url, tongue)
+        _shell("mitrarr apply", models / "applied", tongue)
+    applied = models / "applied"
+    (applied / "entrada").rename(applied / "amostras")  # a copied spool would be one of new files
+    (applied / "entrada").mkdir()
     shutil.copytree(applied, models / "down")
+    shutil.copytree(applied, models / "damaged", ignore=shutil.ignore_patterns("mitrarr.db*"))
+    (models / "damaged" / "state" / "mitrarr.db").write_bytes(b"not a store " * 99)
+
+
+def _demo_site(folder: Path, url: str, tongue: str) -> None:
+    """The demo's site, its manifest in configs/prod/, where every verb looks by itself."""
+    demo_site.prepare(folder)
+    demo_site.fill(folder, SystemClock().now())
+    written = demo_site.write_manifest(folder, url, tongue, SystemClock().now())
+    text = written.read_text("utf-8").replace("root: ..", "root: ../..")
+    written.unlink()
+    (folder / "configs" / "prod").mkdir()
+    manifest = folder / "configs" / "prod" / "00-demo.yaml"
+    manifest.write_text(text.replace("name: demo", "name: prod"), "utf-8")
 
 
 def _shell(script: str, site: Path, tongue: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from pathlib import Path
 
 from mitrarr_runner.errors import StateError
@@ -86,7 +87,7 @@ def _other_owner(folder: Path, uid: int) -> StateError:
     return StateError(
         text("{folder} belongs to user {owner}", folder=str(folder), owner=name),
         code="other_owner",
-        hint=text("type it as that user: sudo -u {owner} mitrarr ...", owner=name),
+        hint=text("type it as that user: sudo -u {owner} mitrarr ...", owner=shlex.quote(name)),
     )
 
 

@@ -56,7 +56,6 @@ DOORS = {
     "PIL": "images",
     "holidays": "volumes",
     "typer": "cli",
-    "rich": "cli",
     "fastapi": "api findface.simulator",
     "pydantic": "api findface.simulator",  # FastAPI's own models
     "uvicorn": "api findface.simulator",
@@ -526,5 +525,4 @@ def test_the_command_line_loads_no_heavy_package_by_itself() -> None:
     )
     loaded = set(done.stdout.split())
     assert "typer" in loaded
-    # typer itself loads rich
-    assert not (set(DOORS) - {"typer", "rich"}) & loaded
+    assert not (set(DOORS) - {"typer"}) & loaded

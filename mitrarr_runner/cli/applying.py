@@ -63,7 +63,7 @@ def _screen(here: Session, found: Place) -> Screen:
 
     usable = found.usable
     assert usable is not None  # noqa: S101 - the caller has looked
-    line = Line(here.out) if here.on_terminal else None
+    line = Line(here.out, here.say, here.clock) if here.on_terminal else None
     return Screen(usable, found.shown, here.say, here.print, line)
 
 

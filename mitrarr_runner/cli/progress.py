@@ -1,51 +1,89 @@
-"""A progress line on a terminal: rewritten in place, gone when the step is done. (Door to rich.)"""
+"""A progress line on a terminal: rewritten in place, gone when the step is done.
+
+    2/3 send_to_findface  [############............] 120/240  6.1/s  20s left
+
+Plain ASCII and a carriage return, which every terminal understands; no escape sequence, no colour.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TextIO
+import os
+from typing import TextIO
 
-if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
+from mitrarr_runner.clock import Clock
+from mitrarr_runner.text import Catalogue
+
+BAR = 24
+"""Characters of the bar; it gives way where the terminal is narrow."""
+
+_SHORTEST = 4
+_SURE = 1.0
+"""Seconds after which a rate says something."""
 
 
 class Line:
-    """One live line. Nothing is imported or drawn before the first `show`."""
+    """One live line. Nothing is drawn before the first `show` or `tell`."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, say: Catalogue, clock: Clock) -> None:
         self._stream = stream
-        self._bar: Bar | None = None
-        self._task: TaskID | None = None
+        self._say = say
+        self._clock = clock
+        self._drawn = 0
+        self._label = ""
+        self._begun = 0.0
+        self._first = 0
 
     def show(self, label: str, done: int, total: int | None) -> None:
-        """done of total (None: not known yet)."""
-        if self._bar is None:
-            self._bar = self._make()
-            self._task = self._bar.add_task(label, total=total)
-            self._bar.start()
-        assert self._task is not None  # noqa: S101 - set together with the bar
-        self._bar.update(self._task, description=label, completed=done, total=total)
+        """done of total (None: not known yet). A new label is a new piece of work: its rate starts
+        anew.
+        """
+        now = self._clock.monotonic()
+        if label != self._label or done < self._first:
+            self._label, self._begun, self._first = label, now, done
+        seconds = now - self._begun
+        rate = (done - self._first) / seconds if seconds >= _SURE else 0.0
+        tail = self._tail(done, total, rate)
+        if not total:
+            self.tell(f"{label}  {tail}")
+            return
+        size = min(BAR, self._room() - len(label) - len(tail) - len("  [] "))
+        bar = f"[{bar_of(done, total, size)}] " if size >= _SHORTEST else ""
+        self.tell(f"{label}  {bar}{tail}")
+
+    def _tail(self, done: int, total: int | None, rate: float) -> str:
+        say = self._say
+        parts = [f"{say.number(done)}/{say.number(total)}" if total else say.number(done)]
+        if rate > 0:
+            parts.append(say("{rate}/s", rate=say.number(rate, 1)))
+        if rate > 0 and total and total > done:
+            parts.append(say("{span} left", span=say.span((total - done) / rate)))
+        return "  ".join(parts)
+
+    def tell(self, words: str) -> None:
+        """Put this line in the place of the one before."""
+        encoding = self._stream.encoding or "utf-8"
+        shown = words.encode(encoding, "replace").decode(encoding)[: self._room()]
+        self._stream.write("\r" + shown.ljust(self._drawn))
+        self._stream.flush()
+        self._drawn = len(shown)
 
     def clear(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        """Leave an empty line, for what is printed next."""
+        if self._drawn:
+            self._stream.write("\r" + " " * self._drawn + "\r")
+            self._stream.flush()
+        self._drawn = 0
 
-    def _make(self) -> Bar:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+    def _room(self) -> int:
+        """Columns, but for the last one: writing there makes some terminals go on below."""
+        try:
+            columns = os.get_terminal_size(self._stream.fileno()).columns
+        except (OSError, ValueError):
+            columns = 0
+        return (columns or 80) - 1
 
-        return Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True),
-            console=Console(file=self._stream, color_system=None, legacy_windows=False),
-            transient=True,
-        )
+
+def bar_of(done: int, total: int, size: int) -> str:
+    """`size` characters; full only when all is done."""
+    filled = size * min(done, total) // total
+    return "#" * filled + "." * (size - filled)

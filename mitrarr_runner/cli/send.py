@@ -95,7 +95,7 @@ def _send(here: Session, found: Place, name: str, batch_size: int, by: str | Non
     from mitrarr_runner.engine import wakeup
     from mitrarr_runner.store import audit
 
-    line = Line(here.err) if here.on_terminal else None
+    line = Line(here.err, here.say, here.clock) if here.err.isatty() else None
 
     def progress(done: int, total: int | None) -> None:
         if line is not None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
+import select
+import struct
+import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,3 +116,55 @@ def findface(site: Any) -> Callable[..., dict[str, Any]]:
         }
 
     return block
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a terminal got: the bytes, and the lines that a person sees at the end."""
+
+    code: int
+    raw: str
+
+    @property
+    def lines(self) -> list[str]:
+        return [_overwritten(line) for line in self.raw.replace("\r\n", "\n").split("\n")]
+
+
+def _overwritten(line: str) -> str:
+    """A line after its carriage returns."""
+    cells: list[str] = []
+    for piece in line.split("\r"):
+        cells[: len(piece)] = piece
+    return "".join(cells).rstrip()
+
+
+@pytest.fixture
+def terminal(site: Any) -> Callable[..., Seen]:
+    """`terminal("apply", columns=80)`: the program as a process of its own on a pseudo-terminal."""
+
+    def call(*words: str, columns: int = 80, then: Callable[[Any], None] | None = None) -> Seen:
+        master, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        with subprocess.Popen(
+            site.command(*words),
+            cwd=site.root,
+            env=site.environment(TERM="xterm"),
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        ) as process:
+            os.close(slave)
+            if then is not None:
+                then(process)
+            raw = b""
+            while select.select([master], [], [], 60)[0]:
+                try:
+                    piece = os.read(master, 65536)
+                except OSError:  # nobody holds the other end any more
+                    break
+                raw += piece
+            os.close(master)
+            return Seen(process.wait(60), raw.decode("utf-8"))
+
+    return call

@@ -65,7 +65,7 @@ def _zone(manifest: Manifest, job: str) -> ZoneInfo:
 
 
 def _change_json(change: Change) -> dict[str, object]:
-    return {"kind": change.kind, "path": change.path, "old": change.old, "new": change.new}
+    return {"kind": change.kind.value, "path": change.path, "old": change.old, "new": change.new}
 
 
 def _run_json(described: Described, manifest: Manifest) -> dict[str, object]:

@@ -1,1 +1,1 @@
-"""Who calls apply each minute? Crontab blocks (the usual way) or systemd units, made and removed."""
+"""Who calls apply each minute? Crontab blocks (the usual way) or systemd units."""

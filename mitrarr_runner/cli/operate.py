@@ -10,8 +10,8 @@ import typer
 
 from mitrarr_runner.cli.place import Place, destination_place, job_place
 from mitrarr_runner.cli.session import Session
+from mitrarr_runner.cli.times import instant
 from mitrarr_runner.cli.verb import Verb, session
-from mitrarr_runner.cli.work import instant
 from mitrarr_runner.engine import control
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.store.pauses import Pause, Paused

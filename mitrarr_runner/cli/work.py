@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
 from mitrarr_runner.cli import applying
 from mitrarr_runner.cli.place import Place, strict
 from mitrarr_runner.cli.session import Session, output_format
+from mitrarr_runner.cli.times import instant
 from mitrarr_runner.cli.verb import Verb, session
 from mitrarr_runner.clock import FixedClock
 from mitrarr_runner.errors import UsageError
@@ -120,42 +119,6 @@ def _slots(here: Session, found: Place, start: str | None, end: str | None, want
         for line in plan_report.slots_text(ordered, manifest, here.say):
             here.print(line)
     return 0
-
-
-def instant(value: str, zone_name: str) -> datetime:
-    """An instant as typed: ISO 8601, naive ones in the manifest's zone.
-
-    Raises UsageError when it cannot be read, does not exist or is ambiguous in that zone.
-    """
-    try:
-        found = datetime.fromisoformat(value)
-    except ValueError as error:
-        raise UsageError(
-            text('"{value}" is not a time', value=value),
-            code="time",
-            hint=text("for example: 2026-11-23T09:30 or 2026-11-23T09:30-03:00"),
-        ) from error
-    if found.tzinfo is not None:
-        return found
-    return _in_zone(found, value, ZoneInfo(zone_name))
-
-
-def _in_zone(naive: datetime, value: str, zone: ZoneInfo) -> datetime:
-    from datetime import UTC
-
-    early, late = (naive.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
-    if early.utcoffset() == late.utcoffset():
-        return early
-    exists = early.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == naive
-    message = text('"{value}" happens twice in {zone}', value=value, zone=str(zone))
-    if not exists:
-        message = text('"{value}" does not exist in {zone}', value=value, zone=str(zone))
-    offsets = (early.isoformat(), late.isoformat())
-    raise UsageError(
-        message,
-        code="time_ambiguous",
-        hint=text("write it with its offset: {one} or {other}", one=offsets[0], other=offsets[1]),
-    )
 
 
 def apply(

@@ -1,0 +1,43 @@
+"""Which instant does a person mean? Times as they are typed, in the manifest's zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from mitrarr_runner.errors import UsageError
+from mitrarr_runner.text import text
+
+
+def instant(value: str, zone_name: str) -> datetime:
+    """An instant as typed: ISO 8601, naive ones in the manifest's zone.
+
+    Raises UsageError when it cannot be read, does not exist or is ambiguous in that zone.
+    """
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise UsageError(
+            text('"{value}" is not a time', value=value),
+            code="time",
+            hint=text("for example: 2026-11-23T09:30 or 2026-11-23T09:30-03:00"),
+        ) from error
+    if found.tzinfo is not None:
+        return found
+    return _in_zone(found, value, ZoneInfo(zone_name))
+
+
+def _in_zone(naive: datetime, value: str, zone: ZoneInfo) -> datetime:
+    early, late = (naive.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if early.utcoffset() == late.utcoffset():
+        return early
+    exists = early.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == naive
+    message = text('"{value}" happens twice in {zone}', value=value, zone=str(zone))
+    if not exists:
+        message = text('"{value}" does not exist in {zone}', value=value, zone=str(zone))
+    offsets = (early.isoformat(), late.isoformat())
+    raise UsageError(
+        message,
+        code="time_ambiguous",
+        hint=text("write it with its offset: {one} or {other}", one=offsets[0], other=offsets[1]),
+    )

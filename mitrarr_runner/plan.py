@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner import schedule
@@ -30,6 +31,10 @@ HARD_CAP = 1000
 ON_TIME = timedelta(minutes=10)
 """How late the newest slot may be and still count as on time under `catch_up: skip`. System cron
 may be called every minute or every five; a grace of seconds drops runs silently."""
+
+
+_RARELY = timedelta(days=366 * 8)
+"""Between two slots at most: from one leap day to the next over a century that has none."""
 
 
 class Action(StrEnum):
@@ -159,12 +164,8 @@ def upcoming(job: Job, now: datetime, count: int) -> tuple[datetime, ...]:
     if job.schedule.cron is None:
         return ()
     cron, zone = _parsed(job.schedule.cron), _zone(job.schedule.timezone)
-    found: list[datetime] = []
-    slot = schedule.next_slot(cron, zone, now)
-    while slot is not None and len(found) < count:
-        found.append(slot)
-        slot = schedule.next_slot(cron, zone, slot)
-    return tuple(found)
+    horizon = min(_RARELY * count, datetime.max.replace(tzinfo=UTC) - now)
+    return tuple(islice(schedule.slots(cron, zone, now, now + horizon), count))
 
 
 def slots_between(job: Job, start: datetime, end: datetime) -> Iterator[datetime]:
@@ -340,6 +341,9 @@ def _drained(entry: PlannedRun) -> PlannedRun:
 def _to_run(job: Job, slot: datetime, missed: int, view: StateView, now: datetime) -> PlannedRun:
     due_at = slot + jitter_of(job)
     running = view.running.get(job.name)
+    if running is not None and due_at <= running.started_at:
+        reason = text("waits for {run}, which works on an older slot", run=running.handle)
+        return PlannedRun(job.name, slot, due_at, Action.WAIT, "backlog", reason)
     if running is not None and job.overlap is not Overlap.REPLACE:
         return _overlapping(job, slot, due_at, running, view)
     if running is not None:

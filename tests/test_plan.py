@@ -214,14 +214,26 @@ def test_after_a_pause_that_ended_by_itself_only_its_own_slots_stay_unrun() -> N
 )
 def test_overlap(overlap: Overlap, expected: str) -> None:
     job = a_job(overlap=overlap)
-    running = a_run(finished=False, outcome=None, slot=NOW - timedelta(minutes=10))
+    began = NOW - timedelta(minutes=10)
+    running = a_run(finished=False, outcome=None, slot=began, started_at=began)
     view = known(job, since=NOW - timedelta(minutes=5), running={"a": running})
     assert [action for action, _, _ in shown(plan(manifest(job), view, NOW))] == [expected]
 
 
+def test_a_backlog_is_not_an_overlap() -> None:
+    """`catch_up: all`, and another apply works on the first of the slots that were missed."""
+    job = a_job(catch_up=CatchUp.ALL)
+    running = a_run(finished=False, outcome=None, started_at=NOW - timedelta(seconds=5))
+    view = known(job, since=NOW - timedelta(minutes=25), running={"a": running})
+    made = plan(manifest(job), view, NOW)
+    assert shown(made) == [("wait", f"12:{minute}", "backlog") for minute in (10, 20, 30)]
+    assert made.starting == ()
+
+
 def test_only_one_slot_waits_in_the_queue() -> None:
     job = a_job(overlap=Overlap.QUEUE)
-    running = a_run(finished=False, outcome=None)
+    began = NOW - timedelta(minutes=10)
+    running = a_run(finished=False, outcome=None, started_at=began)
     earlier = NOW.replace(second=0) - timedelta(minutes=10)
     view = known(
         job,

@@ -24,6 +24,7 @@ from mitrarr_runner.clock import Clock
 from mitrarr_runner.engine import state, worker
 from mitrarr_runner.engine.orders import Lines, Order
 from mitrarr_runner.locks import Held
+from mitrarr_runner.logs import EventLog
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.plan import Action, Plan, PlannedRun, StateView, plan
 from mitrarr_runner.site import Site
@@ -136,6 +137,7 @@ class Supervisor:
         now = self._clock.now()
         self._site.make()
         with open_database(self._path) as db:
+            self._after_clock_trouble(db, now)
             view = state.gather(db, self._manifest, self._site, self._clock, now)
             made = reviewed or plan(self._manifest, view, now, only)
             with db.transaction():
@@ -151,6 +153,13 @@ class Supervisor:
             self._interrupts > 0,
             self._clock.monotonic() - begun,
         )
+
+    def _after_clock_trouble(self, db: Database, now: datetime) -> None:
+        with db.transaction():
+            back = state.forget_future(db, self._manifest.name, now)
+        if back:
+            log = EventLog(self._site.main_log, self._clock)
+            log.event("clock_went_back", manifest=self._manifest.name)
 
     def _record(self, db: Database, made: Plan, now: datetime) -> None:
         """Remember new schedules, and leave a row for every slot that is not run."""

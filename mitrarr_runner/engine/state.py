@@ -63,6 +63,15 @@ def is_lost(run: Run, manifest: str, site: Site, clock: Clock) -> bool:
     return locks.is_free(site.locks / f"{manifest}.{run.job}.lock")
 
 
+def forget_future(db: Database, manifest: str, now: datetime) -> bool:
+    """After a clock that stood ahead: forget what it made us say of the future.
+
+    Needs a transaction. Whether there was anything.
+    """
+    rows = slots.forget_future(db, manifest, now)
+    return bool(jobs.forget_future(db, manifest, now) + rows)
+
+
 def record_lost(db: Database, manifest: str, lost: list[Run], now: datetime) -> list[Run]:
     """Write the end of lost runs; returns those that nobody else had written before.
 

@@ -124,7 +124,7 @@ def _lock(order: Order) -> Held | None:
             if running is not None and replacing and not asked:
                 _ask_to_stop(db, order, running)
                 asked = True
-            elif running is not None and not replacing:
+            elif running is not None and not replacing and not _backlog(running, order):
                 _overlapped(db, order)
                 return None
         if time.monotonic() > deadline:
@@ -139,6 +139,12 @@ def _holder(db: Database, order: Order) -> runs.Run | None:
         if run.job == order.job.name and (run.slot != order.slot or order.slot is None):
             return run
     return None
+
+
+def _backlog(running: runs.Run, order: Order) -> bool:
+    """Whether our slot was due already when that run began: it is work that waits its turn
+    (`catch_up: all`, or another apply on the same backlog), not a slot that overlaps."""
+    return order.slot is not None and order.slot <= running.started_at
 
 
 def _ask_to_stop(db: Database, order: Order, running: runs.Run) -> None:

@@ -41,14 +41,15 @@ def remember(db: Database, manifest: str, memories: Iterable[JobMemory], now: da
     """Write new jobs and changed schedules: they start anew at their floor. Needs a transaction.
 
     A row whose fingerprint is already the same is left alone, so that of two applies that see the
-    same new schedule the second changes nothing.
+    same new schedule the second changes nothing; but for a floor in the future, which a clock that
+    has come back left behind.
     """
     db.many(
         "INSERT INTO jobs (manifest, job, fingerprint, floor, last_slot, run_now, first_seen)"
         " VALUES (:manifest, :job, :fingerprint, :floor, NULL, :run_now, :now)"
         " ON CONFLICT (manifest, job) DO UPDATE SET fingerprint = excluded.fingerprint,"
         " floor = excluded.floor, last_slot = NULL, run_now = excluded.run_now"
-        " WHERE jobs.fingerprint <> excluded.fingerprint",
+        " WHERE jobs.fingerprint <> excluded.fingerprint OR jobs.floor > excluded.floor",
         [
             {
                 "manifest": manifest,
@@ -74,6 +75,15 @@ def handled(db: Database, manifest: str, job: str, slot: datetime) -> None:
         manifest=manifest,
         job=job,
         slot=epoch(slot),
+    )
+
+
+def forget_future(db: Database, manifest: str, now: datetime) -> int:
+    """Last slots that lie ahead were read off a wrong clock. Needs a transaction."""
+    return db.execute(
+        "UPDATE jobs SET last_slot = NULL WHERE manifest = :manifest AND last_slot > :now",
+        manifest=manifest,
+        now=epoch(now),
     )
 
 

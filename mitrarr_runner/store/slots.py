@@ -131,6 +131,19 @@ def open_since(
     return found
 
 
+def forget_future(db: Database, manifest: str, now: datetime) -> int:
+    """Remove what was said of instants that have not come yet: the clock stood ahead, and is back.
+
+    What ran stays: a slot never runs twice, whatever the clock does. Needs a transaction.
+    """
+    return db.execute(
+        "DELETE FROM slots WHERE manifest = :manifest AND state NOT IN ('claimed', 'queued')"
+        " AND (slot > :now OR until > :now)",
+        manifest=manifest,
+        now=epoch(now),
+    )
+
+
 def of_job(db: Database, manifest: str, job: str, limit: int) -> tuple[SlotRow, ...]:
     """The newest `limit` rows of a job, newest first."""
     rows = db.rows(

@@ -17,9 +17,11 @@ import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import httpx2
@@ -27,6 +29,16 @@ if TYPE_CHECKING:
 USER_AGENT = "mitrarr"
 LARGEST_ANSWER = 32 * 1024 * 1024
 IDLE_SECONDS = 5.0
+
+_VERIFY_CODES = {
+    10: "expired",
+    18: "untrusted",
+    19: "untrusted",
+    20: "untrusted",
+    62: "other_host",
+    64: "other_host",
+}
+"""OpenSSL's codes (x509_vfy.h): expired; self-signed, here or above; no issuer; host; address."""
 
 Upload = tuple[str, bytes, str]
 """File name, content, content type."""
@@ -176,6 +188,41 @@ class HttpClient:
         )
 
 
+def certificate_end(
+    base_url: str, *, ca_file: Path | None = None, timeout: float = 10
+) -> datetime | None:
+    """When the certificate of a server ends, checked as a request would check it; None over plain
+    HTTP. Nothing is sent over the connection.
+
+    Raises NotSentError; its reason is finer here where the certificate is to blame: "expired",
+    "untrusted" (no authority we know signed it), "other_host", else "tls".
+    """
+    address = urlsplit(base_url)
+    if address.scheme.lower() != "https":
+        return None
+    context = _trust(base_url, ca_file)
+    if isinstance(context, bool):
+        import httpx2
+
+        context = httpx2.create_ssl_context(trust_env=False)
+    try:
+        where = (address.hostname or "", address.port or 443)
+        with (
+            socket.create_connection(where, timeout) as plain,
+            context.wrap_socket(plain, server_hostname=where[0]) as secure,
+        ):
+            end = (secure.getpeercert() or {}).get("notAfter")
+    except ssl.SSLCertVerificationError as error:
+        raise NotSentError(_VERIFY_CODES.get(error.verify_code, "tls"), tls=True) from None
+    except TimeoutError:
+        raise NotSentError("timeout") from None
+    except OSError as error:
+        raise _no_connection(error) from None
+    except ValueError:  # a port that is none, a host that no certificate can name
+        raise NotSentError("url") from None
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(end)), UTC)
+
+
 def _trust(base_url: str, ca_file: Path | None) -> ssl.SSLContext | bool:
     """Whom to trust; over plain HTTP nobody, which saves reading the system's authorities."""
     if base_url.lower().startswith("http://"):
@@ -212,7 +259,10 @@ def _not_sent(error: Exception) -> NotSentError:
         return NotSentError("busy")
     if isinstance(error, httpx2.ConnectTimeout):
         return NotSentError("timeout")
-    cause = _system_error(error)
+    return _no_connection(_system_error(error))
+
+
+def _no_connection(cause: OSError | None) -> NotSentError:
     if isinstance(cause, ssl.SSLError):
         return NotSentError("tls", tls=True)
     if isinstance(cause, socket.gaierror):

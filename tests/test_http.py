@@ -10,11 +10,13 @@ import struct
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from mitrarr_runner import http
+from mitrarr_runner.clock import SystemClock
 from mitrarr_runner.http import HttpClient, NotSentError, UnknownOutcomeError
 
 SECRET = "kept-out-of-every-text"
@@ -476,3 +478,77 @@ def test_an_unusable_authority_file_is_not_sent(tmp_path: Path, content: bytes |
     ):
         http.request("GET", "/")
     assert (caught.value.reason, caught.value.tls) == ("ca_file", True)
+
+
+# When a certificate ends
+
+
+@pytest.fixture(scope="module")
+def expired(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("expired")
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    for words in (
+        "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=old"
+        " -keyout old.key -out old.csr",
+        "x509 -req -in old.csr -signkey old.key -days -1 -extfile names -out old.pem",
+    ):
+        subprocess.run(["openssl", *words.split()], cwd=folder, check=True, capture_output=True)
+    return folder / "old.pem"
+
+
+def test_the_end_of_a_certificate(
+    serve: Callable[..., RawServer], certificates: dict[str, Path]
+) -> None:
+    server = serve(lambda one: request_on(one) and None, tls(certificates["right"]))
+    url = f"https://127.0.0.1:{server.port}/api"
+    end = http.certificate_end(url, ca_file=certificates["right"])
+    assert end is not None
+    left = end - SystemClock().now()
+    assert timedelta(days=1.9) < left <= timedelta(days=2)
+    assert http.certificate_end(f"http://127.0.0.1:{server.port}") is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "trusted", "reason"),
+    [
+        ("right", "wrong", "untrusted"),
+        ("right", None, "untrusted"),
+        ("other", "other", "other_host"),
+    ],
+)
+def test_why_a_certificate_does_not_hold(
+    serve: Callable[..., RawServer],
+    certificates: dict[str, Path],
+    shown: str,
+    trusted: str | None,
+    reason: str,
+) -> None:
+    server = serve(lambda one: request_on(one) and None, tls(certificates[shown]))
+    ca_file = certificates[trusted] if trusted else None
+    with pytest.raises(NotSentError) as caught:
+        http.certificate_end(f"https://127.0.0.1:{server.port}", ca_file=ca_file)
+    assert (caught.value.reason, caught.value.tls) == (reason, True)
+
+
+def test_an_expired_certificate_says_so(serve: Callable[..., RawServer], expired: Path) -> None:
+    server = serve(lambda one: request_on(one) and None, tls(expired))
+    with pytest.raises(NotSentError) as caught:
+        http.certificate_end(f"https://127.0.0.1:{server.port}", ca_file=expired)
+    assert caught.value.reason == "expired"
+
+
+def test_no_connection_no_certificate(serve: Callable[..., RawServer]) -> None:
+    for url, reason in (
+        (f"https://127.0.0.1:{unused_port()}", "refused"),
+        ("https://127.0.0.1:99999", "url"),
+        ("https://nobody.invalid", "dns"),
+    ):
+        with pytest.raises(NotSentError) as caught:
+            http.certificate_end(url)
+        assert caught.value.reason == reason
+    silent = serve(lambda one: one.settimeout(5) or (one.recv(65536) and one.recv(1)))
+    with pytest.raises(NotSentError) as caught:
+        http.certificate_end(f"https://127.0.0.1:{silent.port}", timeout=0.2)
+    assert caught.value.reason == "timeout"

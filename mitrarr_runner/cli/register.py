@@ -20,7 +20,7 @@ from mitrarr_runner.engine.report.deliveries import state_word
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.intake.by_hand import Registered
 from mitrarr_runner.intake.ledger import Outcome
-from mitrarr_runner.manifest.model import Destination, Job, Manifest, Source
+from mitrarr_runner.manifest.model import Destination, Job, Manifest, Source, source_named
 from mitrarr_runner.redact import safe
 from mitrarr_runner.store.deliveries import State as PersonState
 from mitrarr_runner.store.registry import State
@@ -93,8 +93,9 @@ def _person(given: str, file: str) -> str:
 
 def source_of(manifest: Manifest, name: str) -> Source:
     """Raises UsageError (unknown_source)."""
-    if name in manifest.sources:
-        return manifest.sources[name]
+    found = source_named(manifest, name)
+    if found is not None:
+        return found
     names = ", ".join(manifest.sources)
     hint = text("the manifest has: {names}", names=names)
     if not names:

@@ -76,8 +76,11 @@ def tick_broken(
 ) -> Tick:
     """Apply under a manifest that cannot be used: its last good version, or nothing.
 
-    name: of the broken manifest; count: how many errors it has.
+    name: of the broken manifest; count: how many errors it has. A mistyped path must not found a
+    new site wherever it was typed: without a state nothing is recorded.
     """
+    if last_good is None and not site.state.is_dir():
+        return Tick(None, WatchResult())
     site.make()
     beat(site, name)
     log = EventLog(site.main_log, clock)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -147,22 +146,16 @@ def _program() -> Path:
 
 def _users(found: Place) -> tuple[str, str]:
     """The site's owner, and who we are."""
-    from mitrarr_runner.engine.cron.entries import owner, user_name
+    from mitrarr_runner.engine.cron.entries import owner
+    from mitrarr_runner.footing import user_name
 
-    return owner(found.site), user_name(os.geteuid())
+    return user_name(owner(found.site)), user_name(os.geteuid())
 
 
 def _runner(found: Place, manager: Manager) -> Runner:
-    from mitrarr_runner.engine.cron.units import Manager, Runner
+    from mitrarr_runner.engine.cron.units import runner
 
-    user = _users(found)[0]
-    if manager is Manager.USER:
-        return Runner(manager, _program(), user, Path.home())
-    try:
-        home = Path(pwd.getpwnam(user).pw_dir)
-    except KeyError:
-        home = Path("/")
-    return Runner(manager, _program(), user, home)
+    return runner(found.site, _program(), manager)
 
 
 def _again(verb: str, path: Path, *more: str) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ under cron neither the working folder nor the environment is the operator's.
 from __future__ import annotations
 
 import os
-import pwd
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,15 +124,11 @@ def program(python: str) -> Path:
     )
 
 
-def owner(site: Site) -> str:
+def owner(site: Site) -> int:
     """The user whose site it is: of state/ where it exists, else of the root."""
-    place = site.state if site.state.exists() else site.root
-    uid = place.stat().st_uid if place.exists() else os.geteuid()
-    return user_name(uid)
-
-
-def user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+    for place in (site.state, site.root):
+        try:
+            return place.stat().st_uid
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    return os.geteuid()

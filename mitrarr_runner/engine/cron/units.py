@@ -9,6 +9,7 @@ as far as the manifest's paths and steps allow it.
 
 from __future__ import annotations
 
+import pwd
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from mitrarr_runner.engine import footprint
-from mitrarr_runner.engine.cron.entries import Entry
+from mitrarr_runner.engine.cron.entries import Entry, owner
+from mitrarr_runner.footing import user_name
+from mitrarr_runner.site import Site
 from mitrarr_runner.templates import render_file
 
 _WHEN = {1: "*-*-* *:*:00", 30: "*-*-* *:00/30:00"}
@@ -54,6 +57,16 @@ class Runner:
     program: Path
     user: str
     home: Path
+
+
+def runner(site: Site, program: Path, manager: Manager) -> Runner:
+    """Units of the host run as the site's owner."""
+    uid = owner(site)
+    try:
+        home = Path(pwd.getpwuid(uid).pw_dir)
+    except KeyError:
+        home = Path("/")
+    return Runner(manager, program, user_name(uid).removeprefix("#"), home)
 
 
 def unit_name(entry: Entry) -> str:

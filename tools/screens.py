@@ -34,6 +34,7 @@ from mitrarr_runner.findface.simulator import process
 ROOT = Path(__file__).resolve().parent.parent
 SHOWN_ROOT = "/opt/findface/mitrarr_clean"
 SHOWN_HOST = "srv-ingest01"
+BUG = "mitrarr-bug-"
 STATES = ("empty", "fresh", "applied", "down", "damaged")
 
 _BLOCK = re.compile(r"<!-- run: (\w+) -->\n```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -195,13 +196,14 @@ def _shrunk(blanks: int) -> int:
 
 
 def refreshed(page: Path, sites: Sites) -> str:
-    """The page with every screen that has really changed replaced."""
+    """The page with every screen that has really changed replaced; a bug never becomes one."""
     text = page.read_text("utf-8")
-    made = [
-        (block, run(block, sites.site(page, block.state), language(page))) for block in blocks(text)
-    ]
+    tongue = language(page)
+    made = [(one, run(one, sites.site(page, one.state), tongue)) for one in blocks(text)]
     for block, screen in reversed(made):
-        if masked(screen) != masked(block.shown):
+        if BUG in screen:
+            sys.stderr.write(f"{page.relative_to(ROOT)}: a bug, not a screen:\n{screen}\n")
+        elif masked(screen) != masked(block.shown):
             text = text[: block.start] + screen + text[block.end :]
     return text
 

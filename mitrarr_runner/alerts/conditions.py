@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from mitrarr_runner.alerts.model import Condition, Reading
 from mitrarr_runner.manifest.model import Manifest, RuleWhen
 from mitrarr_runner.redact import safe
+from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.facts import NotRun, Pile, Streak
 from mitrarr_runner.store.pauses import Pause
 from mitrarr_runner.store.readings import StoredVerdict
@@ -32,6 +33,7 @@ class Facts:
     not_run: Mapping[str, NotRun] = field(default_factory=dict)
     paused_jobs: Mapping[str, Pause] = field(default_factory=dict)
     paused_destinations: Mapping[str, Pause] = field(default_factory=dict)
+    drain: Drain | None = None
     verdicts: Mapping[tuple[str, str], StoredVerdict] = field(default_factory=dict)
     quarantined: Mapping[str, Pile] = field(default_factory=dict)
     parked: Mapping[str, Pile] = field(default_factory=dict)
@@ -95,8 +97,12 @@ def _not_run(scene: Scene, when: RuleWhen, states: Collection[str]) -> Iterator[
 
 
 def job_paused(scene: Scene) -> Iterator[Condition]:
-    """Jobs, and destinations as `destination:NAME`; a pause of an unknown job reminds as well."""
+    """Jobs, destinations as `destination:NAME`, a drain as `manifest:NAME`; a pause of an unknown
+    job reminds as well.
+    """
     when = RuleWhen.JOB_PAUSED
+    every = tuple(scene.manifest.jobs)
+    yield _paused(when, f"manifest:{scene.manifest.name}", scene.facts.drain, every)
     for job in dict.fromkeys((*scene.manifest.jobs, *scene.facts.paused_jobs)):
         yield _paused(when, job, scene.facts.paused_jobs.get(job), (job,))
     names = (*scene.manifest.destinations, *scene.facts.paused_destinations)
@@ -106,7 +112,9 @@ def job_paused(scene: Scene) -> Iterator[Condition]:
         yield _paused(when, f"destination:{name}", pause, jobs)
 
 
-def _paused(when: RuleWhen, subject: str, pause: Pause | None, jobs: tuple[str, ...]) -> Condition:
+def _paused(
+    when: RuleWhen, subject: str, pause: Pause | Drain | None, jobs: tuple[str, ...]
+) -> Condition:
     if pause is None:
         return _good(when, subject, jobs)
     detail = {"actor": safe(pause.actor, 64), "reason": safe(pause.reason, 120)}
@@ -155,7 +163,8 @@ def _judged(
 ) -> Condition:
     """From the latest verdict of a check; any state but ok and those of `bad` is unknown."""
     verdict = scene.facts.verdicts.get((kind, subject))
-    suspended = bool(jobs) and all(job in scene.facts.paused_jobs for job in jobs)
+    held = scene.manifest.jobs if scene.facts.drain is not None else scene.facts.paused_jobs
+    suspended = bool(jobs) and all(job in held for job in jobs)
     if verdict is None or suspended or verdict.state not in ("ok", *bad):
         return _unknown(when, subject, jobs)
     detail = {"code": verdict.code} | _masked(verdict.detail)

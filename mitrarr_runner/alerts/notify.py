@@ -30,7 +30,7 @@ from mitrarr_runner.logs import EventLog
 from mitrarr_runner.manifest.model import Manifest, Rule, RuleWhen, Severity
 from mitrarr_runner.redact import safe
 from mitrarr_runner.site import Site
-from mitrarr_runner.store import facts, incidents, pauses, readings
+from mitrarr_runner.store import audit, drains, facts, incidents, pauses, readings
 from mitrarr_runner.store.database import Database
 from mitrarr_runner.store.incidents import Incident, IncidentState
 from mitrarr_runner.store.pauses import Paused
@@ -170,6 +170,7 @@ def acknowledge(
         kind = NoticeKind.ACKNOWLEDGED
         notice = outbox.make(change, kind, number, manifest, {}, now)
         outbox.put(db, notice, number, (LAST_RESORT,), outgoing)
+        audit.write(db, actor=actor, action="ack", subject=found.handle, now=now, detail=detail)
     dispatch(db, outgoing)
     return found
 
@@ -209,6 +210,7 @@ def _gather(db: Database, manifest: Manifest, now: datetime) -> Facts:
         not_run=_each(manifest.jobs, lambda job: facts.not_run(db, name, job)),
         paused_jobs=_holding(pauses.of(db, name, Paused.JOB), now),
         paused_destinations=_holding(pauses.of(db, name, Paused.DESTINATION), now),
+        drain=drains.of(db, name),
         verdicts={(one.kind, one.subject): one for one in readings.verdicts(db, name)},
         quarantined=facts.quarantined(db),
         parked=facts.parked(db),

@@ -260,6 +260,14 @@ def _lost(subject: str, detail: Mapping[str, Any]) -> Text:
 
 
 def _paused(subject: str, detail: Mapping[str, Any]) -> Text:
+    kind, _, name = subject.rpartition(":")
+    if kind == "manifest":
+        return text(
+            '{manifest} is draining, nothing new is started; by {actor}: "{reason}"',
+            manifest=name,
+            actor=detail["actor"],
+            reason=detail["reason"],
+        )
     return text(
         '{subject} is paused by {actor}: "{reason}"',
         subject=subject,
@@ -332,6 +340,8 @@ def _see_status(_subject: str, _detail: Mapping[str, Any]) -> tuple[Text, ...]:
 
 def _resume(subject: str, _detail: Mapping[str, Any]) -> tuple[Text, ...]:
     kind, _, name = subject.rpartition(":")
+    if kind == "manifest":
+        return (text("start runs again: {command}", command="mitrarr drain --off"),)
     words = f"--destination {name}" if kind else name
     return (text("go on: {command}", command=f"mitrarr resume {words}"),)
 

@@ -6,7 +6,19 @@ from typing import Any
 
 import typer
 
-from mitrarr_runner.cli import cron, look, nist, operate, records, sites, watch, work
+from mitrarr_runner.cli import (
+    alerts,
+    cron,
+    drain,
+    look,
+    nist,
+    operate,
+    records,
+    sites,
+    state,
+    watch,
+    work,
+)
 from mitrarr_runner.cli.verb import Verb
 from mitrarr_runner.text import Catalogue, mark
 
@@ -14,16 +26,21 @@ VERBS: tuple[Verb, ...] = (
     *work.VERBS,
     *look.VERBS,
     *operate.VERBS,
+    *drain.VERBS,
+    *alerts.VERBS,
     *records.VERBS,
     *watch.VERBS,
     *nist.VERBS,
     *cron.VERBS,
+    *state.VERBS,
     *sites.VERBS,
 )
 
 GROUPS = {
+    "alerts": mark("Open incidents: see them, take one over."),
     "registry": mark("Files that were registered or refused, by handle."),
     "deliveries": mark("People on their way to a destination, by handle."),
+    "state": mark("The state itself: keep it elsewhere, put it back, look whether it is sound."),
     "nist": mark("Look into one ANSI/NIST file."),
     "cron": mark("Who calls apply each minute: crontab lines or systemd units."),
 }

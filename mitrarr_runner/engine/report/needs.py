@@ -16,6 +16,7 @@ from mitrarr_runner.delivery import reasons
 from mitrarr_runner.engine.report.standing import SILENT, JobStanding, Mark, Standing
 from mitrarr_runner.manifest.model import RuleWhen, Severity
 from mitrarr_runner.store.deliveries import State as DeliveryState
+from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.incidents import Incident, IncidentState
 from mitrarr_runner.store.pauses import Pause
 from mitrarr_runner.store.registry import State
@@ -87,6 +88,9 @@ def _incident(one: Incident, standing: Standing, say: Catalogue) -> Need:
     if one.ack_at is not None:
         taken = text('taken over by {actor}: "{reason}"', actor=one.ack_by, reason=one.ack_reason)
         lines.insert(2, taken)
+    elif one.rule != RuleWhen.JOB_PAUSED:
+        command = f'mitrarr alerts ack {one.handle} --reason "..."'
+        lines.append(text("take over: {command}", command=command))
     return Need(one.handle, one.severity, words.severity(one.severity), tuple(lines))
 
 
@@ -118,6 +122,9 @@ def _unwatched(standing: Standing, say: Catalogue) -> Iterator[Need]:
             yield _wrong(Severity.WARNING, place.trouble, *hint)
     for job in standing.jobs:
         yield from _job(job, known, standing, say)
+    told = (RuleWhen.JOB_PAUSED, f"manifest:{standing.manifest}") in known
+    if standing.drain is not None and not told:
+        yield _drained(standing.drain, standing, say)
 
 
 def _job(
@@ -143,6 +150,20 @@ def _job(
         yield _wrong(Severity.WARNING, what, _look(f"mitrarr history {job.name}"))
 
 
+def _drained(drain: Drain, standing: Standing, say: Catalogue) -> Need:
+    """Nothing runs any more: that is never a mere note, however well it was meant."""
+    what = text('by {actor}, nothing new is started: "{reason}"', **_because(drain))
+    if not drain.reason:
+        what = text("by {actor}, nothing new is started", actor=drain.actor)
+    command = text("start runs again: {command}", command="mitrarr drain --off")
+    lines = (what, since(standing, drain.at, say), command)
+    return Need("-", Severity.WARNING, text("DRAINING"), lines)
+
+
+def _because(drain: Drain) -> dict[str, object]:
+    return {"actor": drain.actor, "reason": drain.reason}
+
+
 def _wrong(severity: Severity, *lines: Text) -> Need:
     return Need("-", severity, words.severity(severity), lines)
 
@@ -160,8 +181,6 @@ def _waiting(standing: Standing, say: Catalogue) -> Iterator[Need]:
     for pause in standing.paused_destinations:
         if (RuleWhen.JOB_PAUSED, f"destination:{pause.name}") not in known:
             yield _paused(pause, f"mitrarr resume --destination {pause.name}", standing, say)
-    if standing.draining:
-        yield _note(text("DRAINING"), text("nothing new is started"))
     yield from _quarantined(standing, known)
     yield from _parked(standing, known)
 

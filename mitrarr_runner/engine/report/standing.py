@@ -28,6 +28,7 @@ from mitrarr_runner.store import incidents, pauses, readings, registry, runs, si
 from mitrarr_runner.store import slots as slot_rows
 from mitrarr_runner.store.database import Database
 from mitrarr_runner.store.deliveries import State as PersonState
+from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.incidents import Incident
 from mitrarr_runner.store.pauses import Pause, Paused
 from mitrarr_runner.store.registry import Record
@@ -131,7 +132,7 @@ class Standing:
     broken: bool = False
     applied: datetime | None = None
     overdue: bool = False
-    draining: bool = False
+    drain: Drain | None = None
     disk: int | None = None
     jobs: tuple[JobStanding, ...] = ()
     spools: tuple[SpoolStanding, ...] = ()
@@ -179,7 +180,7 @@ def _from_store(
     return replace(
         base,
         overdue=_overdue(manifest, view, now),
-        draining=view.draining,
+        drain=view.drain,
         jobs=tuple(_job(db, name, job, view, now) for job in manifest.jobs.values()),
         registry=registry.counts(db),
         deliveries=desk.counts(db),

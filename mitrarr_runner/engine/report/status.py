@@ -85,7 +85,10 @@ def status_text(standing: Standing, say: Catalogue, width: int | None = None) ->
 
 def _headline(standing: Standing, found: list[Need], say: Catalogue) -> str:
     here = f"{standing.host}  {say.moment(standing.at, standing.zone)}"
-    return columns.both_ends(say(verdict(found)), here, _SCREEN)
+    told = say(verdict(found))
+    if standing.drain is not None:
+        told = say("{verdict}, DRAINING", verdict=told)
+    return columns.both_ends(told, here, _SCREEN)
 
 
 def verdict(found: Iterable[Need]) -> Text:

@@ -49,6 +49,19 @@ def site_key(db: Database, site: Site) -> bytes:
     return key
 
 
+def examine(db: Database, site: Site) -> None:
+    """Raise what `site_key` would raise; makes and writes nothing."""
+    check = meta.get(db, _CHECK)
+    key = _read(path_of(site))
+    if check is None:
+        return
+    if key is None:
+        raise _lost(site, text("{path} is missing", path=str(path_of(site))), "missing")
+    if not hmac.compare_digest(check, _check(key)):
+        message = text("{path} is not this store's key", path=str(path_of(site)))
+        raise _lost(site, message, "foreign")
+
+
 def session_uuid(key: bytes) -> str:
     """This site's stable name at the destination: every new one leaves a session behind there."""
     from uuid import UUID

@@ -77,6 +77,13 @@ class Database:
                 self._connection.execute("ROLLBACK")
             raise
 
+    def copy_to(self, target: Path) -> None:
+        """Write a whole copy as of one instant, while others go on reading and writing (SQLite's
+        online backup). Raises StateError, "store_full" too where the target's disk is full.
+        """
+        with _Telling(self.path), contextlib.closing(sqlite3.connect(target)) as copy:
+            self._connection.backup(copy)
+
     def close(self) -> None:
         self._connection.close()
 

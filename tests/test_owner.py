@@ -45,6 +45,8 @@ def open_site(site: Any, job: Any, tmp_path: Path) -> Any:
         if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
             folder.chmod(folder.stat().st_mode | 0o055)
     site.write(jobs={"job_a": job("true")})
+    site.manifest_path.parent.chmod(0o755)
+    site.manifest_path.chmod(0o644)
     assert site.run("apply").code == 0
     return site
 
@@ -92,6 +94,15 @@ def test_root_on_nobodys_state(open_site: Any) -> None:
         assert "belongs to user nobody" in done.err
         assert "sudo -u nobody mitrarr" in done.err
     assert owners(open_site) == before, "nothing of root's is left in it"
+
+
+@needs_root
+def test_nobody_who_may_not_even_read_the_manifest(open_site: Any) -> None:
+    open_site.manifest_path.parent.chmod(0o700)
+    for words in (("status",), ("state", "check")):
+        done = as_nobody(open_site, *words)
+        assert done.returncode == 4, (words, done.stderr)
+        assert "sudo -u root mitrarr" in done.stderr
 
 
 @needs_root

@@ -8,6 +8,7 @@ while the manifest is broken; `strict` is for verbs that must not (plan).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -137,7 +138,7 @@ def _beside(root: Path) -> Iterator[Path]:
     folder, the site in another. Whether they are, their own `settings.root` says.
     """
     for folder in (root / "configs", root.parent / "configs"):
-        if folder.is_dir():
+        if folder.is_dir() and os.access(folder, os.R_OK | os.X_OK):
             yield from sorted(p for p in folder.iterdir() if p.suffix in _MANIFESTS)
 
 

@@ -64,7 +64,7 @@ def check(site: Site, paths: Iterable[Path], now: datetime) -> tuple[Check, ...]
         checks += found
         named |= here or {}
         whole = whole and here is not None
-    if whole:
+    if whole and (checks or files):
         checks += _loose(site, files, named, now)
     return tuple(checks)
 

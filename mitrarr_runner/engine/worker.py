@@ -36,6 +36,9 @@ from mitrarr_runner.store.slots import SlotState
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL for what a job started."""
 
+_REPLACER = "overlap: replace"
+"""Who asked a run to end so that the next slot can start."""
+
 _LOCK_WAIT = 5.0
 """Seconds to find out whether the holder of a busy lock is working on our very slot."""
 
@@ -154,7 +157,7 @@ def _ask_to_stop(db: Database, order: Order, running: runs.Run) -> None:
             order.manifest.name,
             order.job.name,
             Asked.STOP,
-            actor="replace",
+            actor=_REPLACER,
             now=order.clock.now(),
         )
     if processes.started(running.process.pid) == running.process.started:
@@ -273,13 +276,16 @@ def _one(order: Order, run: int, held: Held, reporter: Reporter) -> int:
 
 
 def _record(order: Order, run: int, end: attempts.End) -> None:
+    outcome = end.outcome
     with open_database(store_path(order)) as db, db.transaction():
         for request in requests.waiting(db, order.manifest.name, Asked.STOP, order.job.name):
             requests.done(db, request.id, order.clock.now())
+            if outcome is Outcome.STOPPED and request.actor == _REPLACER:
+                outcome = Outcome.REPLACED
         runs.finish(
             db,
             run,
-            end.outcome,
+            outcome,
             code=end.code,
             reason=end.reason,
             seconds=end.seconds,

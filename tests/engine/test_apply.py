@@ -283,16 +283,47 @@ def test_a_running_job_skips_its_next_slot_and_says_so(site: Any, job: Job) -> N
     site.due()
     first = site.start("apply")
     wait_for(lambda: (site.root / "on").exists())
-    with site.store() as db, db.transaction():  # the next slot, as if a minute had passed
-        db.execute("UPDATE slots SET slot = slot - 600")
-        db.execute("UPDATE runs SET slot = slot - 600")
-        db.execute("UPDATE jobs SET last_slot = last_slot - 600")
+    _a_minute_passes(site)
     assert site.run("apply").code == 0
     assert first.wait(timeout=20) == 0
     with site.store() as db:
         newest = slots.of_job(db, "prod", "a", 1)[0]
     assert (newest.state.value, newest.code) == ("skipped", "overlap")
     assert len(site.history()) == 1
+
+
+def _a_minute_passes(site: Any) -> None:
+    """The next slot of every job is due, as if ten minutes had passed."""
+    with site.store() as db, db.transaction():
+        db.execute("UPDATE slots SET slot = slot - 600")
+        db.execute("UPDATE runs SET slot = slot - 600, started_at = started_at - 600")
+        db.execute("UPDATE jobs SET last_slot = last_slot - 600")
+
+
+def test_a_queued_slot_is_taken_by_the_run_that_ends(site: Any, job: Job) -> None:
+    script = "echo $MITRARR_SLOT >> ran; touch on; sleep 2"
+    site.write(jobs={"a": job("sh", "-c", script, overlap="queue")})
+    site.due(minutes=1)
+    first = site.start("apply")
+    wait_for(lambda: (site.root / "on").exists())
+    _a_minute_passes(site)
+    assert site.run("apply").code == 0
+    assert len(lines(site.root / "ran")) == 1, "nothing runs beside it"
+    assert first.wait(timeout=30) == 0
+    assert len(lines(site.root / "ran")) == 2
+    assert [run.outcome for run in site.history()] == [Outcome.OK, Outcome.OK]
+
+
+def test_a_replaced_run_ends_and_the_new_one_starts(site: Any, job: Job) -> None:
+    script = "echo $MITRARR_RUN >> ran; touch on; test $(wc -l < ran) -gt 1 || sleep 60"
+    site.write(jobs={"a": job("sh", "-c", script, overlap="replace")})
+    site.due(minutes=1)
+    first = site.start("apply")
+    wait_for(lambda: (site.root / "on").exists())
+    _a_minute_passes(site)
+    assert site.run("apply").code == 0
+    first.wait(timeout=30)
+    assert [run.outcome for run in site.history()] == [Outcome.REPLACED, Outcome.OK]
 
 
 def test_ctrl_c_ends_the_session_and_says_130(site: Any, job: Job) -> None:

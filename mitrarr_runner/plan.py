@@ -229,7 +229,9 @@ def _repeatable(job: Job, lost: Run) -> bool:
 def _asked(job: Job, view: StateView, now: datetime) -> Iterator[PlannedRun]:
     for request in view.requests:
         if request.job == job.name:
-            reason = text("asked for by {actor}", actor=request.actor)
+            reason = text("asked for")
+            if request.actor:  # an exported state names nobody
+                reason = text("asked for by {actor}", actor=request.actor)
             asked = PlannedRun(job.name, None, now, Action.RUN, "asked", reason, request=request.id)
             yield _drained(asked) if view.draining else asked
 
@@ -298,7 +300,7 @@ def _during(pause: Pause, slot: datetime, now: datetime) -> bool:
 
 def _paused(job: Job, slot: datetime, pause: Pause | None) -> PlannedRun:
     actor = pause.actor if pause else ""
-    reason = text("paused by {actor}", actor=actor)
+    reason = text("paused by {actor}", actor=actor) if actor else text("paused")
     return PlannedRun(job.name, slot, slot + jitter_of(job), Action.PAUSED, "paused", reason)
 
 

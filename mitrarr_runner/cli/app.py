@@ -9,6 +9,7 @@ import typer
 from mitrarr_runner.cli import (
     alerts,
     cron,
+    doctor,
     drain,
     look,
     nist,
@@ -32,6 +33,7 @@ VERBS: tuple[Verb, ...] = (
     *watch.VERBS,
     *nist.VERBS,
     *cron.VERBS,
+    *doctor.VERBS,
     *state.VERBS,
     *sites.VERBS,
 )

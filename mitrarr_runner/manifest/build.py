@@ -25,6 +25,7 @@ from mitrarr_runner.manifest.model import (
     Heartbeat,
     Holidays,
     Job,
+    Keep,
     Manifest,
     OnBadManifest,
     Per,
@@ -34,7 +35,7 @@ from mitrarr_runner.manifest.model import (
     Severity,
     Volume,
 )
-from mitrarr_runner.manifest.values import seconds, share
+from mitrarr_runner.manifest.values import seconds, share, size
 
 _NOT_CONTENT = frozenset({"$schema"})
 _SECRETS = ("password", "token")
@@ -120,6 +121,17 @@ def _settings(data: Section, root: Path) -> Settings:
         store=data.get("store", "state/mitrarr.db"),
         watches=data.get("watches"),
         alerts_log=data.get("alerts_log", "logs/alerts.log"),
+        keep=_keep(data.get("keep", {})),
+    )
+
+
+def _keep(data: Section) -> Keep:
+    usual = Keep()
+    return Keep(
+        runs=seconds(data.get("runs", usual.runs)),
+        run_logs=seconds(data.get("run_logs", usual.run_logs)),
+        run_logs_size=size(data.get("run_logs_size", usual.run_logs_size)),
+        notices=seconds(data.get("notices", usual.notices)),
     )
 
 

@@ -72,6 +72,16 @@ class SecretRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """How long history is kept, in seconds, and how many bytes of what runs printed."""
+
+    runs: int = 90 * 86400
+    run_logs: int = 30 * 86400
+    run_logs_size: int = 10**9
+    notices: int = 90 * 86400
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     timezone: str = "America/Sao_Paulo"
     root: Path | None = None
@@ -81,6 +91,7 @@ class Settings:
     store: str = "state/mitrarr.db"
     watches: str | None = None
     alerts_log: str = "logs/alerts.log"
+    keep: Keep = Keep()
 
 
 @dataclass(frozen=True, slots=True)

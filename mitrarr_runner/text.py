@@ -145,6 +145,12 @@ class Catalogue:
         time = local.strftime("%H:%M:%S" if seconds else "%H:%M")
         return f"{day} {date} {time} {offset(local)}"
 
+    def day(self, instant: datetime, zone: tzinfo) -> str:
+        """A day of the last year or the coming one: "Tue 10-06" (en), "ter 06/10" (pt_BR)."""
+        local = instant.astimezone(zone)
+        day = _WEEKDAYS[self.language][local.weekday()]
+        return f"{day} {local.strftime('%d/%m' if self.language == 'pt_BR' else '%m-%d')}"
+
     def hour(self, instant: datetime, zone: tzinfo, today: datetime) -> str:
         """The shortest reading beside `today`: "03:10", "Mon 03:00", "Mon 2026-12-07 03:00"."""
         local, reference = instant.astimezone(zone), today.astimezone(zone)
@@ -154,7 +160,7 @@ class Catalogue:
         day = _WEEKDAYS[self.language][local.weekday()]
         if abs((local.date() - reference.date()).days) < 7:
             return f"{day} {time}"
-        return f"{day} {local.strftime('%d/%m' if self.language == 'pt_BR' else '%m-%d')} {time}"
+        return f"{self.day(instant, zone)} {time}"
 
 
 def offset(local: datetime) -> str:

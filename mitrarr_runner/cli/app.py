@@ -17,6 +17,7 @@ from mitrarr_runner.cli import (
     records,
     sites,
     state,
+    state_export,
     watch,
     work,
 )
@@ -35,6 +36,7 @@ VERBS: tuple[Verb, ...] = (
     *cron.VERBS,
     *doctor.VERBS,
     *state.VERBS,
+    *state_export.VERBS,
     *sites.VERBS,
 )
 

@@ -1,116 +1,45 @@
-"""How is a plan shown? The same Preview as text for 80 columns and as the contract's JSON."""
+"""How is a plan shown to a person? As text for 80 columns; nothing is cut in a pipe."""
 
 from __future__ import annotations
 
-import json
-import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from mitrarr_runner.clock import iso
+from mitrarr_runner.engine import plan_words as words
 from mitrarr_runner.engine.preview import DESCRIBED, Described, Preview
-from mitrarr_runner.manifest.diff import Change
+from mitrarr_runner.engine.report import columns
+from mitrarr_runner.engine.review import Noted
+from mitrarr_runner.manifest.diff import ChangeKind
 from mitrarr_runner.manifest.model import Manifest
-from mitrarr_runner.plan import Action, PlannedRun
-from mitrarr_runner.text import Catalogue, Text, offset, plural, text
+from mitrarr_runner.text import Catalogue, plural, text
 
-
-def words_of(action: Action) -> Text:
-    """The action as people read it."""
-    return {
-        Action.RUN: text("RUNS"),
-        Action.WAIT: text("WAITS"),
-        Action.SKIP: text("SKIPPED"),
-        Action.MISSED: text("MISSED"),
-        Action.PAUSED: text("PAUSED"),
-        Action.BLOCKED: text("BLOCKED"),
-        Action.QUEUED: text("QUEUED"),
-        Action.RECOVER: text("RECOVERS"),
-    }[action]
-
-
-def local(instant: datetime, zone: ZoneInfo) -> str:
-    """An instant in a job's zone with its offset, for JSON: 2026-11-23T09:30:00-03:00."""
-    shown = instant.astimezone(zone)
-    return shown.strftime("%Y-%m-%dT%H:%M:%S") + offset(shown)
-
-
-def plan_json(shown: Preview) -> dict[str, Any]:
-    manifest = shown.manifest
-    following: dict[str, Any] | None = None
-    if shown.next_at is not None:
-        zone = ZoneInfo(manifest.settings.timezone)
-        following = {
-            "at": iso(shown.next_at),
-            "local": local(shown.next_at, zone),
-            "runs": [_run_json(d, manifest) for d in shown.next],
-        }
-    return {
-        "at": iso(shown.plan.at),
-        "manifest": manifest.fingerprint,
-        "changes": [_change_json(change) for change in shown.changes],
-        "runs": [_run_json(described, manifest) for described in shown.now],
-        "next": following,
-        "upcoming": [
-            {"job": job, "slot": iso(slot), "local": local(slot, _zone(manifest, job))}
-            for job, slot in shown.soon
-        ],
-    }
-
-
-def _zone(manifest: Manifest, job: str) -> ZoneInfo:
-    return ZoneInfo(manifest.jobs[job].schedule.timezone)
-
-
-def _change_json(change: Change) -> dict[str, object]:
-    return {"kind": change.kind.value, "path": change.path, "old": change.old, "new": change.new}
-
-
-def _run_json(described: Described, manifest: Manifest) -> dict[str, object]:
-    entry = described.entry
-    return {
-        "job": entry.job,
-        "slot": None if entry.slot is None else iso(entry.slot),
-        "local": None if entry.slot is None else local(entry.slot, _zone(manifest, entry.job)),
-        "due_at": iso(entry.due_at),
-        "action": entry.action.value,
-        "code": entry.code,
-        "reason": str(entry.reason),
-        "steps": [{"kind": kind, "describe": str(told)} for kind, told in described.steps],
-    }
-
-
-def slots_json(slots: Sequence[tuple[str, datetime]], manifest: Manifest) -> dict[str, Any]:
-    return {
-        "slots": [
-            {"job": job, "slot": iso(slot), "local": local(slot, _zone(manifest, job))}
-            for job, slot in slots
-        ]
-    }
+_SCREEN = 80
+_MARGIN = 4
 
 
 def slots_text(
-    slots: Sequence[tuple[str, datetime]], manifest: Manifest, say: Catalogue
+    slots: Iterable[tuple[str, datetime]], manifest: Manifest, say: Catalogue
 ) -> Iterator[str]:
+    """One line a slot, in its job's zone."""
+    zones = {name: ZoneInfo(job.schedule.timezone) for name, job in manifest.jobs.items()}
     for job, slot in slots:
-        yield f"{say.moment(slot, _zone(manifest, job), seconds=False)}  {job}"
+        yield f"{say.moment(slot, zones[job], seconds=False)}  {job}"
 
 
-def plan_text(shown: Preview, path: str, say: Catalogue) -> Iterator[str]:
-    """The plan, line by line."""
-    manifest, now = shown.manifest, shown.plan.at
-    zone = ZoneInfo(manifest.settings.timezone)
-    yield say("PLAN  {path} ({fingerprint})", path=path, fingerprint=manifest.fingerprint)
-    moment = f"{say.moment(now, zone)} {manifest.settings.timezone}"
-    yield say("{host}, {moment}. Nothing was run.", host=socket.gethostname(), moment=moment)
+def plan_text(shown: Preview, say: Catalogue, width: int | None = None) -> Iterator[str]:
+    """The plan, line by line. width: of the terminal; None = no line is wrapped."""
+    now, zone = shown.plan.at, ZoneInfo(shown.manifest.settings.timezone)
+    yield from _head(shown, zone, say, width)
     if shown.changes:
         yield ""
         yield say("CHANGES IN THE MANIFEST")
-        yield from _changes_text(shown.changes)
+        yield from _changes(shown, zone, say, width)
     yield ""
-    yield from _instant(say("NOW"), shown.now, manifest, say)
+    if shown.now:
+        yield from _instant(say("NOW"), shown.now, shown, say, width)
+    else:
+        yield f"{say('NOW')}    {words.nothing(shown, zone, say)}"
     if shown.next_at is not None:
         yield ""
         title = say(
@@ -118,86 +47,140 @@ def plan_text(shown: Preview, path: str, say: Catalogue) -> Iterator[str]:
             hour=say.hour(shown.next_at, zone, now),
             span=say.span((shown.next_at - now).total_seconds()),
         )
-        yield from _instant(title, shown.next, manifest, say)
-    yield from _paused_text(shown, zone, say)
+        yield from _instant(title, shown.next, shown, say, width)
+    yield from _pauses(shown, zone, say, width)
     yield from _later(shown, zone, say)
-    if any(described.steps for described in (*shown.now, *shown.next)):
-        yield ""
-        yield say("The counts are of this instant; apply counts again.")
+    yield from _foot(shown, say)
 
 
-def _changes_text(found: Sequence[Change]) -> Iterator[str]:
-    signs = {"added": "+", "removed": "-", "edited": "~"}
-    for change in found:
-        section, _, rest = change.path.partition(".")
-        line = f"  {signs[change.kind]} {section:<12} {rest}"
-        if change.kind == "edited":
-            line += f": {_value(change.old)} -> {_value(change.new)}"
-        yield line
+def _head(shown: Preview, zone: ZoneInfo, say: Catalogue, width: int | None) -> Iterator[str]:
+    first = say("PLAN  {title}", title=words.title(shown, say))
+    over = words.over(shown, zone, say)
+    if over and len(first) + 2 + len(over) <= _SCREEN:
+        first, over = f"{first}  {over}", ""
+    yield first
+    if over:
+        yield f"      {over}"
+    moment = f"{say.moment(shown.plan.at, zone)} {shown.manifest.settings.timezone}"
+    yield from columns.wrapped(
+        say("{host}, {moment}. Nothing was run.", host=shown.host, moment=moment), width
+    )
 
 
-def _value(value: object) -> str:
-    shown = json.dumps(value, ensure_ascii=False)
-    return shown if len(shown) <= 60 else shown[:57] + "..."
+# -- changes
+
+
+def _changes(shown: Preview, zone: ZoneInfo, say: Catalogue, width: int | None) -> Iterator[str]:
+    """Sign, section and name; what is edited and the notes stand beside them, or below."""
+    sections = max(len(words.section_of(one.change)) for one in shown.changes)
+    names = max((len(one.change.name) for one in shown.changes if _beside(one)), default=0)
+    for one in shown.changes:
+        change = one.change
+        start = f"  {words.SIGNS[change.kind]} {words.section_of(change):<{sections}}  "
+        told = [
+            *_edited(one, say),
+            *(words.note(note, zone, shown.plan.at, say) for note in one.notes),
+        ]
+        if not told:
+            yield (start + change.name).rstrip()
+            continue
+        start += f"{change.name:<{names}}  " if names else ""
+        yield from columns.wrapped_after(start, told[0], width)
+        below = " " * len(start)
+        for sentence in told[1:]:
+            yield from columns.wrapped_after(below, sentence, width)
+        for note in one.notes:
+            yield from _counts(words.counts(note, zone, say), below)
+
+
+def _beside(one: Noted) -> bool:
+    return bool(one.notes) or one.change.kind is ChangeKind.EDITED
+
+
+def _edited(one: Noted, say: Catalogue) -> list[str]:
+    told = words.edited(one.change, say)
+    return [told] if told else []
+
+
+def _counts(counts: Sequence[str], margin: str) -> Iterator[str]:
+    """As many in a line as the screen holds."""
+    line = margin
+    for count in counts:
+        if line.strip() and len(line) + len(count) > _SCREEN:
+            yield line.rstrip()
+            line = margin
+        line += f"{count}  "
+    if line.strip():
+        yield line.rstrip()
+
+
+# -- instants
 
 
 def _instant(
-    title: str, found: Sequence[Described], manifest: Manifest, say: Catalogue
+    title: str,
+    found: Sequence[Described],
+    shown: Preview,
+    say: Catalogue,
+    width: int | None,
 ) -> Iterator[str]:
-    if not found:
-        yield f"{title}   {say('nothing to do')}"
-        return
-    jobs = len({described.entry.job for described in found})
-    counted = say(plural("{count} job", "{count} jobs", jobs))
-    yield f"{title}   {counted}: {_summary([d.entry for d in found], say)}"
-    width = max(len(described.entry.job) for described in found[:DESCRIBED])
-    for described in found[:DESCRIBED]:
-        yield from _entry(described, manifest, width, say)
-    if len(found) > DESCRIBED:
-        more = len(found) - DESCRIBED
+    zone = ZoneInfo(shown.manifest.settings.timezone)
+    yield f"{title}   {words.summary(found, say)}"
+    lines = words.lines(found, zone, shown.plan.at, say)
+    actions = max(len(say(words.words_of(line.action))) for line in lines[:DESCRIBED])
+    names = max(len(line.job) for line in lines[:DESCRIBED])
+    hours = max(len(line.hours) for line in lines[:DESCRIBED])
+    for line in lines[:DESCRIBED]:
+        start = f"  {say(words.words_of(line.action)):<{actions}}  {line.job:<{names}}  "
+        start += f"{line.hours:<{hours}}  " if hours else ""
+        yield from columns.wrapped_after(start, say(line.reason), width)
+        kinds = max((len(kind) for kind, _ in line.steps), default=0)
+        for number, (kind, told) in enumerate(line.steps, 1):
+            margin = " " * (actions + _MARGIN)
+            yield from columns.wrapped_after(
+                f"{margin}{number} {kind:<{kinds}}  ", say(told), width
+            )
+    if len(lines) > DESCRIBED:
+        more = len(lines) - DESCRIBED
         yield say(plural("  and {count} more", "  and {count} more", more))
 
 
-def _summary(entries: Sequence[PlannedRun], say: Catalogue) -> str:
-    counts: dict[Action, int] = {}
-    for entry in entries:
-        counts[entry.action] = counts.get(entry.action, 0) + 1
-    return ", ".join(f"{count} {say(words_of(action))}" for action, count in counts.items())
-
-
-def _entry(described: Described, manifest: Manifest, width: int, say: Catalogue) -> Iterator[str]:
-    entry = described.entry
-    zone = _zone(manifest, entry.job)
-    at = "" if entry.slot is None else entry.slot.astimezone(zone).strftime("%H:%M  ")
-    yield f"  {say(words_of(entry.action)):<9} {entry.job:<{width}}  {at}{say(entry.reason)}"
-    for number, (kind, told) in enumerate(described.steps, 1):
-        yield f"             {number} {kind:<17} {say(told)}"
-
-
-def _paused_text(shown: Preview, zone: ZoneInfo, say: Catalogue) -> Iterator[str]:
-    now = shown.plan.at
-    held = [pause for pause in shown.view.pauses.values() if pause.holds(now)]
-    if held:
+def _pauses(shown: Preview, zone: ZoneInfo, say: Catalogue, width: int | None) -> Iterator[str]:
+    if shown.pauses:
         yield ""
-    for pause in held:
-        until = (
-            say("until {moment}", moment=say.moment(pause.until, zone, seconds=False))
-            if pause.until
-            else say("without an end")
-        )
-        since = say.span((now - pause.at).total_seconds())
-        told = say("for {span} by {actor}, {until}", span=since, actor=pause.actor, until=until)
-        yield f"{say('PAUSED')}   {pause.name}  {told}"
+    word = say(text("PAUSED"))
+    names = max((len(pause.name) for pause in shown.pauses), default=0)
+    for pause in shown.pauses[:DESCRIBED]:
+        start = f"{word}   {pause.name:<{names}}  "
+        yield from columns.wrapped_after(start, words.pause(pause, zone, shown.plan.at, say), width)
         if pause.reason:
-            yield " " * 11 + say('reason: "{reason}"', reason=pause.reason)
+            reason = say('reason: "{reason}"', reason=pause.reason)
+            yield from columns.wrapped_after(" " * len(start), reason, width)
+    if len(shown.pauses) > DESCRIBED:
+        more = len(shown.pauses) - DESCRIBED
+        yield say(plural("  and {count} more", "  and {count} more", more))
 
 
 def _later(shown: Preview, zone: ZoneInfo, say: Catalogue) -> Iterator[str]:
-    later = [
-        f"{say.hour(slot, zone, shown.plan.at)} {job}"
-        for job, slot in shown.soon
-        if shown.next_at is None or slot > shown.next_at
-    ]
-    if later:
+    """The first three that fit into a line."""
+    line = ""
+    for number, (hour, job) in enumerate(words.later(shown, zone, say)):
+        more = f"   {hour} {job}"
+        if number and (number == 3 or len(line) + len(more) > _SCREEN):
+            break
+        line = line + more if line else f"{say('LATER')}    {more.strip()}"
+    if line:
         yield ""
-        yield f"{say('LATER')}    " + "   ".join(later[:3])
+        yield line
+
+
+def _foot(shown: Preview, say: Catalogue) -> Iterator[str]:
+    described = [one for one in (*shown.now, *shown.next) if one.steps]
+    if described or shown.changes:
+        yield ""
+    if described and (shown.base is None or shown.base.at is None):
+        yield say("The counts are of this instant; apply counts again.")
+    if shown.changes or shown.base is not None:
+        yield say("For a merge request: --format md")
+    elif shown.now:
+        yield say("To do exactly this later: --out FILE, then apply FILE")

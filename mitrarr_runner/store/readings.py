@@ -60,6 +60,15 @@ def readings(db: Database, manifest: str, label: str, since: datetime) -> tuple[
     return tuple(StoredReading(from_epoch(row["at"]), row["value"]) for row in rows)
 
 
+def labels(db: Database, manifest: str) -> tuple[str, ...]:
+    """Every label that has a reading, by name."""
+    rows = db.rows(
+        "SELECT DISTINCT label FROM volumes WHERE manifest = :manifest ORDER BY label",
+        manifest=manifest,
+    )
+    return tuple(row["label"] for row in rows)
+
+
 def set_verdict(
     db: Database,
     manifest: str,

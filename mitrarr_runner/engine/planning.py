@@ -1,0 +1,125 @@
+"""Upon what is a plan made? Upon the site's own state, upon another manifest's (a merge request
+beside production), or upon a state that was exported elsewhere. Reads only.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing, nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from mitrarr_runner.clock import Clock
+from mitrarr_runner.engine import review
+from mitrarr_runner.engine.places import Place
+from mitrarr_runner.engine.preview import Base, Frame, Preview, describing, preview
+from mitrarr_runner.engine.review import Noted, Review, noted
+from mitrarr_runner.engine.review_state import ReviewState, describing_away
+from mitrarr_runner.engine.state import gather
+from mitrarr_runner.manifest import build
+from mitrarr_runner.manifest.diff import changes
+from mitrarr_runner.manifest.model import Manifest
+from mitrarr_runner.plan import StateView
+from mitrarr_runner.site import Site
+from mitrarr_runner.store import readings
+from mitrarr_runner.store.database import Database
+from mitrarr_runner.volumes import Reading
+
+KEPT = timedelta(days=180)
+"""How far back readings are looked at: 90 days that are judged, and what they are compared with."""
+
+
+def of_site(found: Place, clock: Clock, now: datetime) -> Preview:
+    """The plan of a site's own manifest; its changes are those since the last apply."""
+    changed: tuple[Noted, ...] = ()
+    with closing_store(found) as store:
+        view = _view(store, found.manifest, found.site, clock, now)
+        if found.last_good is not None:
+            changed = _noted(found.last_good, found.manifest, store, now)
+        frame = Frame(
+            found.shown, socket.gethostname(), changed, None, _applied(found.site, found.name)
+        )
+        describe = describing(found.manifest, found.site, store, now)
+        return preview(found.manifest, view, now, describe, frame)
+
+
+def against(proposed: Place, base: Place, clock: Clock, now: datetime) -> Preview:
+    """The plan of a proposed manifest upon the state of the site where another one is applied."""
+    manifest = moved(proposed, base.manifest.name, base.site)
+    with closing_store(base) as store:
+        view = _view(store, manifest, base.site, clock, now)
+        frame = Frame(
+            proposed.shown,
+            socket.gethostname(),
+            _noted(base.manifest, manifest, store, now),
+            Base(base.shown, base.manifest.fingerprint),
+            _applied(base.site, base.name),
+        )
+        describe = describing(manifest, base.site, store, now)
+        return preview(manifest, view, now, describe, frame)
+
+
+def away(proposed: Place, state: ReviewState, old: Manifest | None, now: datetime) -> Preview:
+    """The plan of a manifest upon a state that was exported on another host. old: what the changes
+    are shown against; the exported manifest where it is None."""
+    manifest = moved(proposed, state.name, None)
+    before = old or state.manifest(manifest.root)
+    changed: tuple[Noted, ...] = ()
+    if before is not None:
+        judged = Review(before, manifest, now, state.readings, review.spool_unseen)
+        changed = noted(changes(before, manifest), judged)
+    frame = Frame(
+        proposed.shown,
+        socket.gethostname(),
+        changed,
+        Base("", state.fingerprint, state.host, state.at),
+    )
+    return preview(manifest, state.view, now, describing_away(manifest, state, now), frame)
+
+
+def closing_store(found: Place) -> closing[Database] | nullcontext[None]:
+    """The store for reading, closed at the end; None where nothing was ever stored."""
+    store = found.open_readonly()
+    return nullcontext() if store is None else closing(store)
+
+
+def moved(proposed: Place, name: str, site: Site | None) -> Manifest:
+    """The proposed manifest as it will be once it lies where the other one lies: under its name,
+    its relative paths below its root."""
+    loaded, manifest = proposed.validation.loaded, proposed.manifest
+    written = (loaded.data or {}).get("settings", {}).get("root", "")
+    if loaded.data is not None and manifest.path is not None and not Path(written).is_absolute():
+        root = site.root if site is not None else manifest.root
+        manifest = build.build(loaded.data, path=manifest.path, root=root, files=manifest.files)
+    return replace(manifest, name=name)
+
+
+def _view(
+    store: Database | None, manifest: Manifest, site: Site, clock: Clock, now: datetime
+) -> StateView:
+    return StateView() if store is None else gather(store, manifest, site, clock, now)
+
+
+def _noted(
+    old: Manifest, new: Manifest, store: Database | None, now: datetime
+) -> tuple[Noted, ...]:
+    found = changes(old, new)
+    read = partial(_readings, store, new.name, now)
+    return noted(found, Review(old, new, now, read, partial(review.spool_state, now=now)))
+
+
+def _readings(store: Database | None, manifest: str, now: datetime, label: str) -> list[Reading]:
+    if store is None:
+        return []
+    kept = readings.readings(store, manifest, label, now - KEPT)
+    return [Reading(one.at, one.value) for one in kept]
+
+
+def _applied(site: Site, name: str) -> datetime | None:
+    """When apply was last called, from the file it touches."""
+    try:
+        return datetime.fromtimestamp((site.heartbeat / name).stat().st_mtime, UTC)
+    except OSError:
+        return None

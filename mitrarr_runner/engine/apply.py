@@ -8,10 +8,12 @@ counted by numbered lock files. The supervisor holds no store open while it fork
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import selectors
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -193,8 +195,11 @@ class Supervisor:
         self._prepare(todo)
         waited = 0.0
         with self._interruptible():
+            ended = -1
             while todo or self._running:
-                todo = self._start_ready(todo)
+                if ended != len(self._ended) or not self._running:  # only an end makes room
+                    ended = len(self._ended)
+                    todo = self._start_ready(todo)
                 if not self._running and todo:
                     if waited > _PLACE_WAIT or self._interrupts:
                         break
@@ -213,28 +218,32 @@ class Supervisor:
             prepare = getattr(KINDS[name], "prepare", None)
             if prepare is not None:
                 prepare()
+        # What exists now is shared with the workers: a collection that touched it would copy it.
+        gc.collect()
+        gc.freeze()
 
     def _start_ready(self, todo: list[PlannedRun]) -> list[PlannedRun]:
         left: list[PlannedRun] = []
         busy = {running.entry.job for running in self._running.values()}
-        ahead: set[str] = set()
+        waiting = Counter(entry.job for entry in todo) + Counter(busy)
+        full = False
         for entry in todo:
-            waiting = {other.job for other in todo if other is not entry} | busy
-            if entry.job in busy or entry.job in ahead or set(entry.after) & waiting:
-                left.append(entry)
-                ahead.add(entry.job)
-                continue
-            blocker = self._blocker(entry)
-            if blocker is not None:
-                self._block(entry, blocker)
-                continue
-            place = self._place()
+            waiting[entry.job] -= 1
+            held_up = entry.job in busy or any(waiting[need] > 0 for need in entry.after)
+            place = None
+            if not held_up and not full:
+                blocker = self._blocker(entry)
+                if blocker is not None:
+                    self._block(entry, blocker)
+                    continue
+                place = self._place()
+                full = place is None
             if place is None:
                 left.append(entry)
-                ahead.add(entry.job)
-                continue
-            self._start(entry, place)
-            busy.add(entry.job)
+            else:
+                self._start(entry, place)
+            waiting[entry.job] += 1
+            busy.add(entry.job)  # one at a time, and the older slot first
         return left
 
     def _blocker(self, entry: PlannedRun) -> str | None:

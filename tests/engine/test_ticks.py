@@ -148,7 +148,7 @@ def test_a_oneshot_that_ran_apply_itself_would_stop_every_tick(busy: Any, tmp_pa
     """Why the transient unit is there; and that the two tests above would notice."""
     tick = oneshot(busy, tmp_path, WAITING)
     with pytest.raises(subprocess.TimeoutExpired):
-        tick(PROMPT)
+        tick(PROMPT / 2)
     assert [run.finished for run in busy.history("long")] == [False]
 
 

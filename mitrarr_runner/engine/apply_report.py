@@ -1,4 +1,4 @@
-"""What does a person see while apply works, and at its end?
+"""What does a person see while apply works? (Its end: report/ended.py.)
 
 Jobs run side by side, but a screen is read from top to bottom: the job that was first on the
 screen keeps it, the lines of the others are held back until it ends. Progress is rewritten in
@@ -8,14 +8,16 @@ place, on a terminal only.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner.clock import iso
 from mitrarr_runner.engine.apply import Applied, Ended
+from mitrarr_runner.engine.report import columns, gap
+from mitrarr_runner.engine.report.gap import Before
 from mitrarr_runner.manifest.model import Manifest
-from mitrarr_runner.plan import Action, Plan, PlannedRun, StateView
+from mitrarr_runner.plan import Plan, PlannedRun, StateView
 from mitrarr_runner.store.runs import Outcome
 from mitrarr_runner.text import Catalogue, Text, from_data, plural, text
 
@@ -44,7 +46,11 @@ def words_of(outcome: Outcome) -> Text:
 
 
 class Screen:
-    """The Listener of a person who is watching."""
+    """The Listener of a person who is watching.
+
+    path: of the manifest, as given; width: see report/columns.py. counts: what the steps counted so
+    far, all jobs together.
+    """
 
     def __init__(
         self,
@@ -53,42 +59,54 @@ class Screen:
         say: Catalogue,
         line: Callable[[str], None],
         progress: Progress | None,
+        before: Before,
+        width: int | None = None,
     ) -> None:
+        self.counts: dict[str, int] = {}
         self._manifest = manifest
         self._path = path
         self._say = say
         self._line = line
         self._progress = progress
+        self._before = before
+        self._width = width
         self._zone = ZoneInfo(manifest.settings.timezone)
         self._entries: dict[str, PlannedRun] = {}
+        self._at = before.booted
         self._owner = ""
         self._held: dict[str, list[str]] = {}
         self._ended: set[str] = set()
 
     def planned(self, plan: Plan, view: StateView) -> None:
         say = self._say
-        moment = say.moment(plan.at, self._zone)
-        told = say(
-            "APPLY  {path}  manifest {fingerprint}  {host}  {moment}",
-            path=self._path,
-            fingerprint=plan.fingerprint,
-            host=socket.gethostname(),
-            moment=moment,
-        )
-        self._line(told)
-        self._new_jobs(plan, view)
-        for job in self._manifest.jobs:
-            self._not_run([e for e in plan.entries if e.job == job and not e.starts], plan)
-        for job, run in view.lost.items():
-            if not run.finished:
-                self._line(f"  {job}  {run.handle}  {say('was lost: its process is gone')}")
+        self._at = plan.at
         self._entries = {entry.job: entry for entry in plan.starting}
+        self._told(
+            say(
+                "APPLY  {path}  manifest {fingerprint}  {host}  {moment}",
+                path=self._path,
+                fingerprint=plan.fingerprint[:7],
+                host=socket.gethostname(),
+                moment=say.moment(plan.at, self._zone),
+            )
+        )
+        for line in _held(self._manifest.name, plan, view, self._zone, say):
+            self._told(line)
+        self._new_jobs(plan, view)
+        for line in gap.told(
+            self._manifest, plan, view, self._before, self._zone, say, self._width
+        ):
+            self._line(line)
         if plan.starting:
-            self._line(
+            self._told(
                 say("If the SSH connection drops, the work goes on. Ctrl-C ends after the batch.")
             )
         else:
             self._line(say("Nothing to do."))
+
+    def _told(self, line: str) -> None:
+        for piece in columns.wrapped(line, self._width, indent=2):
+            self._line(piece)
 
     def _new_jobs(self, plan: Plan, view: StateView) -> None:
         """The first apply says which jobs are new; when they start stands in the plan."""
@@ -101,22 +119,14 @@ class Screen:
                 len(new),
                 names=shown,
             )
-            self._line(self._say(told))
-
-    def _not_run(self, entries: list[PlannedRun], plan: Plan) -> None:
-        by_reason: dict[tuple[Action, str], list[PlannedRun]] = {}
-        for entry in entries:
-            by_reason.setdefault((entry.action, entry.code), []).append(entry)
-        for found in by_reason.values():
-            hours = [self._say.hour(e.slot, self._zone, plan.at) for e in found if e.slot]
-            shown = " ".join(hours[:4]) + (f" ... {hours[-1]}" if len(hours) > 4 else "")
-            self._line(f"  {found[0].job}  {shown}  {self._say(found[0].reason)}")
+            self._told(self._say(told))
 
     def event(self, event: Mapping[str, object]) -> None:
         job = str(event.get("job", ""))
         if event["event"] == "progress":
             self._show_progress(job, event)
             return
+        self._count(event)
         lines = self._lines(job, event)
         if not lines:
             return
@@ -130,6 +140,11 @@ class Screen:
             self._ended.add(job)
             if job == self._owner:
                 self._next_owner()
+
+    def _count(self, event: Mapping[str, Any]) -> None:
+        if event["event"] == "step_done":
+            for key, value in event["counts"].items():
+                self.counts[key] = self.counts.get(key, 0) + int(value)
 
     def _next_owner(self) -> None:
         """Print what was held back; the next job that still works keeps the screen."""
@@ -159,63 +174,86 @@ class Screen:
         say = self._say
         match event["event"]:
             case "started":
-                return ["", self._head(job, int(event["run"]))]
+                return ["", *self._wrapped(self._head(job, int(event["run"])))]
             case "step_done":
                 steps = len(self._manifest.jobs[job].steps)
-                told = say(from_data(event["message"]))
-                return [f"  {event['position']}/{steps} {event['kind']:<17} {told}"]
+                begin = f"  {event['position']}/{steps} {event['kind']:<17} "
+                return columns.wrapped_after(begin, say(from_data(event["message"])), self._width)
             case "retry":
                 told = say("tried again in {span}", span=say.span(event["seconds"]))
                 return [f"      {told}"]
             case "finished":
-                outcome = say(words_of(Outcome(event["outcome"])))
-                return [
-                    say("  {outcome} in {span}", outcome=outcome, span=say.span(event["seconds"]))
-                ]
+                return self._finished(job, event)
             case "blocked":
                 return ["", say("{job}  blocked by {need}", job=job, need=event["by"])]
             case "left":
                 return ["", say("{job}  left: another apply has this slot", job=job)]
         return []
 
+    def _finished(self, job: str, event: Mapping[str, Any]) -> list[str]:
+        outcome = Outcome(event["outcome"])
+        span = self._say.span(event["seconds"])
+        lines = [
+            self._say("  {outcome} in {span}", outcome=self._say(words_of(outcome)), span=span)
+        ]
+        if outcome in (Outcome.FAILED, Outcome.TIMEOUT, Outcome.LOST):
+            command = f"mitrarr logs {job} --run r{event['run']}"
+            lines += self._wrapped(self._say("  look: {command}", command=command))
+        return lines
+
+    def _wrapped(self, line: str) -> list[str]:
+        return columns.wrapped(line, self._width, indent=4)
+
     def _head(self, job: str, run: int) -> str:
         entry = self._entries.get(job)
         if entry is None or entry.slot is None:
             return self._say("{job}  by hand, run r{run}", job=job, run=run)
-        hour = entry.slot.astimezone(self._zone).strftime("%H:%M")
-        return self._say("{job}  slot {hour}, run r{run}", job=job, hour=hour, run=run)
-
-
-def summary(applied: Applied, say: Catalogue) -> list[str]:
-    """The last lines of an apply by hand; the parts add up to the jobs that were started."""
-    if not applied.ended and not applied.left:
-        return []
-    counts: dict[str, int] = {}
-    for ended in applied.ended:
-        key = say(words_of(ended.outcome)) if ended.outcome else say(text("left to another apply"))
-        counts[key] = counts.get(key, 0) + 1
-    parts = ", ".join(f"{count} {key}" for key, count in counts.items())
-    told = say(plural("{count} job", "{count} jobs", len(applied.ended)))
-    lines = [
-        "",
-        say(
-            "SUMMARY  {jobs}: {parts}.  {span}",
-            jobs=told,
-            parts=parts,
-            span=say.span(applied.seconds),
-        ),
-    ]
-    if applied.left:
-        lines.append(
-            say(
-                plural(
-                    "{count} job found no free place and is left to the next apply",
-                    "{count} jobs found no free place and are left to the next apply",
-                    len(applied.left),
-                )
+        values = {"job": job, "hour": self._say.hour(entry.slot, self._zone, self._at), "run": run}
+        if entry.run is not None:
+            return self._say(
+                "{job}  slot {hour} once more, after r{lost} was lost; run r{run}",
+                **values,
+                lost=entry.run,
             )
+        late = gap.delay(entry, self._at)
+        if late is None:
+            return self._say("{job}  slot {hour}, run r{run}", **values)
+        return self._say(
+            "{job}  slot {hour} ({span} late), run r{run}",
+            **values,
+            span=self._say.span(late.total_seconds()),
         )
-    return lines
+
+
+def _held(
+    manifest: str, plan: Plan, view: StateView, zone: ZoneInfo, say: Catalogue
+) -> Iterator[str]:
+    """A drain, and a pause of what somebody runs by hand all the same."""
+    by_hand = {entry.job for entry in plan.entries if entry.code == "by_hand"}
+    drain = view.drain
+    if drain is not None:
+        values = {"since": say.hour(drain.at, zone, plan.at), "actor": drain.actor}
+        if by_hand:
+            yield say(
+                "{manifest} is draining since {since} by {actor}; this run starts all the"
+                " same, because it is asked for by hand.",
+                manifest=manifest,
+                **values,
+            )
+        else:
+            told = say("DRAINING since {since} by {actor}: nothing new is started.", **values)
+            command = say("Start runs again: {command}", command="mitrarr drain --off")
+            yield f"{told} {command}"
+    for job in by_hand:
+        pause = view.pauses.get(job)
+        if pause is not None and pause.holds(plan.at):
+            yield say(
+                "{job} is paused since {since} by {actor}; this run starts all the same, because"
+                " it is asked for by hand. The pause stays.",
+                job=job,
+                since=say.hour(pause.at, zone, plan.at),
+                actor=pause.actor,
+            )
 
 
 def applied_json(applied: Applied) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Callable
@@ -52,19 +53,12 @@ def test_it_says_who_since_when_and_why_and_survives_a_second_one(
         rows = store.execute("SELECT action, actor, subject FROM audit ORDER BY id").fetchall()
     assert rows == [("drain", "operador.b", "prod"), ("undrain", "operador.a", "prod")]
     with site.store() as db:
-        assert audit.verify(db) is None
+        assert audit.broken_at(db) is None
 
 
-@pytest.mark.parametrize(
-    ("policy", "ran", "expected"),
-    [
-        ("latest", 1, ["missed", "missed", "claimed"]),
-        ("all", 3, ["claimed", "claimed", "claimed"]),
-        ("skip", 1, ["missed", "missed", "claimed"]),
-    ],
-)
+@pytest.mark.parametrize("policy", ["latest", "all", "skip"])
 def test_what_passed_meanwhile_is_caught_up_as_the_job_says(
-    site: Any, job: Job, policy: str, ran: int, expected: list[str]
+    site: Any, job: Job, policy: str
 ) -> None:
     line = {"cron": "* * * * *", "catch_up": policy}
     site.write(jobs={"a": {**job("true"), "schedule": line}})
@@ -74,14 +68,18 @@ def test_what_passed_meanwhile_is_caught_up_as_the_job_says(
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
     assert (states(site), site.history()) == ([], []), "no slot is decided while it drains"
     off = site.run("drain", "--off")
-    assert "a: 3 slots passed meanwhile; the next apply decides" in off.out
+    told = re.search(r"  a: (\d) slots passed meanwhile; the next apply decides", off.out)
+    assert told is not None
+    passed = int(told[1])
+    assert passed >= 3
     assert f"(catch_up: {policy})" in off.out
     assert site.run("apply").code == 0
     found = states(site)
-    # The minute may have turned between the two: then one more slot is dealt with in the same way.
-    assert found[: len(expected) - 1] == expected[:-1]
-    assert found[-1] == "claimed"
-    assert len(site.history()) in (ran, ran + 1)
+    # The minute may have turned since: then one more slot was dealt with in the same way.
+    assert len(found) in (passed, passed + 1)
+    older = "claimed" if policy == "all" else "missed"
+    assert found == [older] * (len(found) - 1) + ["claimed"]
+    assert len(site.history()) == found.count("claimed")
 
 
 def test_requests_wait_and_a_run_by_hand_does_not(site: Any, job: Job) -> None:
@@ -132,8 +130,9 @@ def test_status_and_plan_show_it(site: Any, mitrarr: Call, job: Job) -> None:
 
 
 def test_a_forgotten_drain_reminds_once_and_is_over_with_it(site: Any, job: Job) -> None:
-    rules = [{"when": "job_paused", "severity": "warning", "to": []}]
-    site.write(jobs={"a": job("true")}, alerts={"rules": rules})
+    rules = [{"when": "job_paused", "severity": "warning", "to": ["r"]}]
+    alerts = {"channels": {"r": {"kind": "log"}}, "rules": rules}
+    site.write(jobs={"a": job("true")}, alerts=alerts)
     site.run("drain", "--by", "operador.b", "--reason", "reboot")
     first = site.run("apply")
     assert "prod is draining, nothing new is started; by operador.b" in first.out
@@ -193,7 +192,7 @@ def test_a_slot_that_waited_for_the_running_one_is_not_started(site: Any, job: J
     wait_for(lambda: (site.root / "on").exists())
     with site.store() as db, db.transaction():  # the next slot, as if a minute had passed
         db.execute("UPDATE slots SET slot = slot - 600")
-        db.execute("UPDATE runs SET slot = slot - 600")
+        db.execute("UPDATE runs SET slot = slot - 600, started_at = started_at - 600")
         db.execute("UPDATE jobs SET last_slot = last_slot - 600, floor = floor - 600")
     assert site.run("apply").code == 0
     assert "queued" in states(site)

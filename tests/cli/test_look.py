@@ -235,7 +235,7 @@ def test_a_damaged_store_is_exit_4(site: Any, mitrarr: Call, job: Job) -> None:
     (site.root / "state" / "mitrarr.db").write_bytes(b"this is no store" * 100)
     told = mitrarr("status")
     assert told.code == 4
-    assert "the store cannot be read" in told.err
+    assert "the store is damaged" in told.err
     assert "Traceback" not in told.err
 
 

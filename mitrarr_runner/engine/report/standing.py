@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from mitrarr_runner.clock import Clock, from_epoch
 from mitrarr_runner.delivery import desk
 from mitrarr_runner.delivery.desk import Shown
+from mitrarr_runner.engine.report.gap import Before
 from mitrarr_runner.engine.state import gather
 from mitrarr_runner.errors import MitrarrError
 from mitrarr_runner.intake import spool
@@ -317,6 +318,12 @@ def _applied(site: Site, manifest: str) -> datetime | None:
         return from_epoch(int((site.heartbeat / manifest).stat().st_mtime))
     except OSError:
         return None
+
+
+def before(site: Site, manifest: str, clock: Clock) -> Before:
+    """When apply was here before this one, and when the host started. Ask before beating."""
+    now = clock.now()
+    return Before(_applied(site, manifest), now - timedelta(seconds=clock.boottime()))
 
 
 def _disk(site: Site) -> int | None:

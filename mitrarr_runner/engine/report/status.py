@@ -74,7 +74,7 @@ def status_text(standing: Standing, say: Catalogue, width: int | None = None) ->
     found = needs(standing, say)
     lines = [_headline(standing, found, say), *_vitals(standing, say, width)]
     if found:
-        lines += ["", say(text("NEEDS YOU")), *_needs(found, say, width)]
+        lines += ["", say(text("NEEDS YOU")), *needs_text(found, say, width)]
     if standing.jobs:
         lines += ["", *_jobs(standing, say, width)]
     return [*lines, "", *_counts(standing, say, width)]
@@ -142,7 +142,7 @@ def _manifest(standing: Standing) -> Text:
 # -- who is needed
 
 
-def _needs(found: list[Need], say: Catalogue, width: int | None) -> list[str]:
+def needs_text(found: list[Need], say: Catalogue, width: int | None) -> list[str]:
     handles = max(len(need.handle) for need in found)
     titles = max(len(say(need.title)) for need in found)
     margin = 1 + handles + 1 + titles + 2

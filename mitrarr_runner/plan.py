@@ -159,6 +159,12 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+@lru_cache(maxsize=20_000)
+def _newest(expression: str, zone: str, after: datetime, until: datetime) -> datetime | None:
+    """The last slot in (after, until]: the same for all jobs that share line and last slot."""
+    return schedule.latest_slot(_parsed(expression), _zone(zone), after, until)
+
+
 def upcoming(job: Job, now: datetime, count: int) -> tuple[datetime, ...]:
     """The next `count` slots of a job after `now`, whatever its state."""
     if job.schedule.cron is None:
@@ -250,7 +256,9 @@ def _due(
     lower = max(handled, window)
     rows = view.slots.get(job.name, {})
     found: list[datetime] = []
-    newest = schedule.latest_slot(cron, zone, lower, now) if lower < now else None
+    newest = None
+    if lower < now:
+        newest = _newest(job.schedule.cron, job.schedule.timezone, lower, now)
     if newest is not None:
         for slot in schedule.slots(cron, zone, lower, newest):
             if slot not in rows:

@@ -17,6 +17,9 @@ from mitrarr_runner.clock import Clock
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.text import Catalogue, Text, text
 
+_LONG = 200
+"""Elements of a list in a JSON answer from which on it is written one a line."""
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -38,8 +41,7 @@ class Session:
 
     def json(self, data: Mapping[str, Any]) -> None:
         """One JSON answer; every one carries "version": 1 first."""
-        json.dump({"version": 1, **data}, self.out, ensure_ascii=False, indent=2)
-        self.out.write("\n")
+        self.out.write(_written({"version": 1, **data}) + "\n")
 
     def _shown(self, line: Text | str, stream: TextIO) -> str:
         words = self.say(line) if isinstance(line, Text) else line
@@ -83,6 +85,21 @@ def _login() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
+
+
+def _written(value: object, margin: str = "") -> str:
+    """JSON that a person can read. Elements of a long list stand on one line each: the indenting
+    encoder of the standard library takes ten times as long."""
+    inner = margin + "  "
+    if isinstance(value, dict) and value:
+        items = (
+            f"{inner}{json.dumps(key)}: {_written(item, inner)}" for key, item in value.items()
+        )
+        return "{\n" + ",\n".join(items) + f"\n{margin}}}"
+    if isinstance(value, list) and len(value) > _LONG:
+        lines = (inner + json.dumps(item, ensure_ascii=False) for item in value)
+        return "[\n" + ",\n".join(lines) + f"\n{margin}]"
+    return json.dumps(value, ensure_ascii=False, indent=2).replace("\n", "\n" + margin)
 
 
 def output_format(value: str, allowed: tuple[str, ...] = ("text", "json")) -> str:

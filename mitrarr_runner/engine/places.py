@@ -108,7 +108,7 @@ def _place(call: Call, shown: str | None) -> Place:
     found = obtain(shown, environment=call.environment, cwd=call.cwd)
     site = Site(found.root.root)
     name = found.name
-    last_good = compiled.load_last_good(site, name)
+    last_good = _last_good(site, found)
     usable = found.manifest or last_good
     manifest = usable or replace(build.default_manifest(site.root), name=name)
     return Place(
@@ -121,6 +121,14 @@ def _place(call: Call, shown: str | None) -> Place:
         "settings" if found.root.why == "settings" else "lookup",
         found,
     )
+
+
+def _last_good(site: Site, found: Validation) -> Manifest | None:
+    """Read only where it differs from what was found: most days it is the same one."""
+    same = compiled.last_good_fingerprint(site, found.name)
+    if found.manifest is not None and found.manifest.fingerprint == same:
+        return found.manifest
+    return compiled.load_last_good(site, found.name)
 
 
 def _others(call: Call, found: Place) -> Iterator[Place]:

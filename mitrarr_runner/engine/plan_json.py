@@ -18,32 +18,47 @@ from mitrarr_runner.manifest.model import Manifest
 
 def plan_json(shown: Preview) -> dict[str, Any]:
     manifest = shown.manifest
-    zones = _zones(manifest)
+    instants = _Instants(manifest)
     following: dict[str, Any] | None = None
     if shown.next_at is not None:
         zone = ZoneInfo(manifest.settings.timezone)
         following = {
             "at": _iso(shown.next_at),
             "local": _local(shown.next_at, zone),
-            "runs": [_run(described, zones) for described in shown.next],
+            "runs": [_run(described, instants) for described in shown.next],
         }
     return {
         "at": _iso(shown.plan.at),
         "manifest": manifest.fingerprint,
         "changes": [_change(noted.change) for noted in shown.changes],
-        "runs": [_run(described, zones) for described in shown.now],
+        "runs": [_run(described, instants) for described in shown.now],
         "next": following,
-        "upcoming": [_slot(job, slot, zones) for job, slot in shown.soon],
+        "upcoming": [instants.slot(job, slot) for job, slot in shown.soon],
     }
 
 
 def slots_json(slots: Iterable[tuple[str, datetime]], manifest: Manifest) -> dict[str, Any]:
-    zones = _zones(manifest)
-    return {"slots": [_slot(job, slot, zones) for job, slot in slots]}
+    instants = _Instants(manifest)
+    return {"slots": [instants.slot(job, slot) for job, slot in slots]}
 
 
-def _zones(manifest: Manifest) -> dict[str, ZoneInfo]:
-    return {name: ZoneInfo(job.schedule.timezone) for name, job in manifest.jobs.items()}
+class _Instants:
+    """Instants as texts, each one made once: thousands of jobs share the same few slots."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._zones = {name: job.schedule.timezone for name, job in manifest.jobs.items()}
+        self._known: dict[tuple[datetime, str], tuple[str, str]] = {}
+
+    def of(self, job: str, slot: datetime) -> tuple[str, str]:
+        """(in UTC, in the job's zone)"""
+        key = (slot, self._zones[job])
+        if key not in self._known:
+            self._known[key] = (_iso(slot), _local(slot, ZoneInfo(key[1])))
+        return self._known[key]
+
+    def slot(self, job: str, slot: datetime) -> dict[str, str]:
+        instant, local = self.of(job, slot)
+        return {"job": job, "slot": instant, "local": local}
 
 
 def _iso(instant: datetime) -> str:
@@ -56,21 +71,17 @@ def _local(instant: datetime, zone: ZoneInfo) -> str:
     return instant.astimezone(zone).isoformat(timespec="seconds")
 
 
-def _slot(job: str, slot: datetime, zones: dict[str, ZoneInfo]) -> dict[str, str]:
-    return {"job": job, "slot": _iso(slot), "local": _local(slot, zones[job])}
-
-
 def _change(change: Change) -> dict[str, object]:
     return {"kind": change.kind.value, "path": change.path, "old": change.old, "new": change.new}
 
 
-def _run(described: Described, zones: dict[str, ZoneInfo]) -> dict[str, object]:
+def _run(described: Described, instants: _Instants) -> dict[str, object]:
     entry = described.entry
-    slot = entry.slot
+    slot, local = (None, None) if entry.slot is None else instants.of(entry.job, entry.slot)
     return {
         "job": entry.job,
-        "slot": None if slot is None else _iso(slot),
-        "local": None if slot is None else _local(slot, zones[entry.job]),
+        "slot": slot,
+        "local": local,
         "due_at": _iso(entry.due_at),
         "action": entry.action.value,
         "code": entry.code,

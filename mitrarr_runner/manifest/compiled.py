@@ -165,6 +165,12 @@ def load_last_good(site: Site, name: str) -> Manifest | None:
     return None
 
 
+def last_good_fingerprint(site: Site, name: str) -> str | None:
+    """Of the last good manifest of that name, without reading all of it."""
+    head = _head(site, name)
+    return None if head is None else head.fingerprint
+
+
 def last_good_at(site: Site, name: str) -> datetime | None:
     """When apply first took the last good manifest of that name."""
     head = _head(site, name)

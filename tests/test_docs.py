@@ -320,6 +320,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> screens.Sites:
     return screens.Sites(tmp_path_factory.mktemp("screens"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", SHOWN, ids=shown)
 def test_the_screens_are_real(page: Path, sites: screens.Sites) -> None:
     for old, new in screens.differences(page, sites):

@@ -54,6 +54,7 @@ _CHANGING = (
     (re.compile(r"\b\d{1,3}(?:[.,]\d{3})+\b"), "NUMBER"),
     (re.compile(r"(disk|disco) \d+%"), r"\1 SHARE"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
+    (re.compile(r"(there as|lá como) \d+"), r"\1 ID"),
     (re.compile(r"[ \t]+"), " "),
 )
 

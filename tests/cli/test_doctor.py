@@ -52,7 +52,7 @@ def test_a_problem_exits_1(mitrarr: Any, site: Any, job: Callable[..., Any]) -> 
     site.write(jobs={"a": job("true")}, sources={"DETRAN": {"spool": "gone"}})
     told = mitrarr("doctor")
     assert told.code == 1
-    assert "PROBLEM   spool of DETRAN: " in told.out
+    assert "PROBLEM   spool: " in told.out
     found = by_code(mitrarr("doctor", "--format", "json"))
     assert found["spool_missing"]["level"] == "problem"
 

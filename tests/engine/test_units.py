@@ -7,11 +7,13 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mitrarr_runner import footing
 from mitrarr_runner.engine import footprint
 from mitrarr_runner.engine.cron import units
 from mitrarr_runner.engine.cron.entries import Entry
@@ -28,6 +30,7 @@ from mitrarr_runner.manifest.model import (
     Source,
     Step,
 )
+from mitrarr_runner.site import Site
 
 GOLDEN = Path(__file__).with_name("golden")
 ROOT = Path("/opt/findface/mitrarr")
@@ -107,6 +110,14 @@ def test_homes_are_hidden_unless_something_lies_there() -> None:
     assert "ProtectHome=read-only" in properties(entry(root=Path("/home/findface/site")))
     at_home = replace(SYSTEM, program=Path("/root/venv/bin/mitrarr"))
     assert "ProtectHome=read-only" in properties(entry(), at_home)
+    python_at_home = replace(SYSTEM, installed=(Path("/root/.pyenv/versions/3.11.7"),))
+    assert "ProtectHome=read-only" in properties(entry(), python_at_home)
+
+
+def test_the_program_is_looked_for_where_its_links_lead(tmp_path: Path) -> None:
+    made = units.runner(Site(tmp_path), tmp_path / "bin" / "mitrarr", Manager.SYSTEM)
+    assert Path(sys.base_prefix).resolve() in made.installed
+    assert made.user == footing.user_name(os.geteuid())
 
 
 def test_a_site_below_tmp_is_not_hidden_from_its_own_apply() -> None:

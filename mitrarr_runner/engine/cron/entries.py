@@ -67,8 +67,12 @@ def entries(found: Place, call: Call) -> tuple[Entry, ...]:
 def guardians(watched: Manifest, path: Path, call: Call) -> tuple[Entry, ...]:
     """The good manifests beside `path` that watch its store."""
     store = watched.root / watched.settings.store
+    try:
+        others = sorted(path.parent.iterdir())
+    except OSError:
+        others = []
     found = []
-    for beside in sorted(path.parent.iterdir()):
+    for beside in others:
         if beside == path or not _may_be_manifest(beside):
             continue
         loaded = load(str(beside), environment=call.environment, cwd=call.cwd)
@@ -81,8 +85,11 @@ def guardians(watched: Manifest, path: Path, call: Call) -> tuple[Entry, ...]:
 
 
 def _may_be_manifest(path: Path) -> bool:
-    if path.is_dir():
-        return any(one.suffix in _MANIFESTS for one in path.iterdir())
+    try:
+        if path.is_dir():
+            return any(one.suffix in _MANIFESTS for one in path.iterdir())
+    except OSError:  # somebody else's folder
+        return False
     return path.suffix in _MANIFESTS
 
 
@@ -103,8 +110,7 @@ def removable(found: Place, call: Call) -> tuple[Entry, ...]:
         return entries(found, call)
     path = absolute(found.shown, call.cwd)
     first = Entry(found.name, path, 1, None, found.manifest)
-    beside = guardians(found.manifest, path, call) if path.parent.is_dir() else ()
-    return (first, *beside)
+    return (first, *guardians(found.manifest, path, call))
 
 
 def program(python: str) -> Path:

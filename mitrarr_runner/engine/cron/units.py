@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import pwd
 import shlex
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from mitrarr_runner import resources
 from mitrarr_runner.engine import footprint
 from mitrarr_runner.engine.cron.entries import Entry, owner
 from mitrarr_runner.footing import user_name
@@ -51,12 +53,14 @@ class Manager(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Who runs apply, and from where. home: of that user, where its ssh keys are."""
+    """Who runs apply, and from where. home: of that user, where its ssh keys are. installed: the
+    folders that the program itself is read from."""
 
     manager: Manager
     program: Path
     user: str
     home: Path
+    installed: tuple[Path, ...] = ()
 
 
 def runner(site: Site, program: Path, manager: Manager) -> Runner:
@@ -66,7 +70,9 @@ def runner(site: Site, program: Path, manager: Manager) -> Runner:
         home = Path(pwd.getpwuid(uid).pw_dir)
     except KeyError:
         home = Path("/")
-    return Runner(manager, program, user_name(uid).removeprefix("#"), home)
+    # a venv's Python is a link to one that may lie in somebody's home, an editable package too
+    installed = (Path(sys.base_prefix).resolve(), resources.folder("templates").resolve())
+    return Runner(manager, program, user_name(uid).removeprefix("#"), home, installed)
 
 
 def unit_name(entry: Entry) -> str:
@@ -101,7 +107,7 @@ def properties(entry: Entry, runner: Runner) -> Iterator[str]:
         yield from _OF_THE_HOST
         written = footprint.written(entry.manifest)
         yield "ReadWritePaths=" + " ".join(_path(f"-{folder}") for folder in written)
-        seen = (*written, entry.path, runner.program)
+        seen = (*written, entry.path, runner.program, *runner.installed)
         homes = (*seen, runner.home) if footprint.runs_commands(entry.manifest) else seen
         yield f"ProtectHome={'read-only' if _any_below(homes, _HOMES) else 'yes'}"
         if not _any_below(seen, _TEMPORARY):

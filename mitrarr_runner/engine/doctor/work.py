@@ -34,7 +34,7 @@ def spools(ground: Ground) -> Iterator[Finding]:
             try:
                 found = spool.look(source, seen, ground.clock.now())
             except MitrarrError as error:
-                yield raised(error, subject)
+                yield raised(error, text("spool"))  # its message names the source
                 continue
             yield from _of_spool(source, found, subject)
 

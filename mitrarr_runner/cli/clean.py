@@ -17,6 +17,7 @@ from mitrarr_runner.store.runs import Run
 from mitrarr_runner.text import mark, plural, text
 
 if TYPE_CHECKING:
+    from mitrarr_runner.engine.retention import Pruned
     from mitrarr_runner.steps import clean as clean_step
 
 _CONFIG = typer.Option(
@@ -54,6 +55,7 @@ def clean(
     gone = work(options, found.site, here.clock.now())
     heaps = _heaps(options, gone)
     stuck = _stuck(here, found, dry_run, here.actor(by), len(gone.files))
+    history = _history(here, found, dry_run)
     if wanted == "json":
         here.json(
             {
@@ -65,11 +67,46 @@ def clean(
                     for heap in heaps
                 ],
                 "runs": [run.handle for run in stuck],
+                "history": {
+                    "rows": dict(history.rows),
+                    "run_logs": history.logs,
+                    "bytes": history.bytes,
+                },
             }
         )
     else:
+        _tell_history(here, history, dry_run)
         _tell_cleaned(here, heaps, stuck, dry_run)
+        if not (heaps or stuck or history.logs or any(history.rows.values())):
+            here.print(text("nothing to remove, no run is stuck"))
     return 0
+
+
+def _history(here: Session, found: Place, dry_run: bool) -> Pruned:
+    """What `settings.keep` lets go: apply does the same once a day."""
+    from mitrarr_runner.engine import retention
+
+    db = found.open_readonly() if dry_run else found.open_store()
+    if db is None:
+        return retention.Pruned()
+    work = retention.look if dry_run else retention.prune
+    with db:
+        return work(db, found.site, found.manifest, here.clock.now())
+
+
+def _tell_history(here: Session, history: Pruned, dry_run: bool) -> None:
+    rows = sum(history.rows.values())
+    if not rows and not history.logs:
+        return
+    values: Mapping[str, object] = {
+        "rows": plural("{count} row", "{count} rows", rows),
+        "logs": plural("{count} run log", "{count} run logs", history.logs),
+        "size": here.say.size(history.bytes),
+    }
+    if dry_run:
+        here.print(text("history: {rows} and {logs} would be removed, {size}", **values))
+    else:
+        here.print(text("history: {rows} and {logs} removed, {size}", **values))
 
 
 def _folders(manifest: Manifest) -> clean_step.Options:
@@ -143,8 +180,6 @@ def _tell_cleaned(here: Session, heaps: list[_Heap], stuck: list[Run], dry_run: 
             here.print(text("{run} of {job}: its process is gone; would be recorded", **named))
         else:
             here.print(text("{run} of {job}: its process is gone; recorded as lost", **named))
-    if not heaps and not stuck:
-        here.print(text("nothing to remove, no run is stuck"))
 
 
 VERBS = (
@@ -152,8 +187,8 @@ VERBS = (
         "clean",
         clean,
         mark(
-            "Remove what the manifest's clean steps would remove, and record runs whose process"
-            " is gone.\n\n\b\nExample:\n  mitrarr clean --dry-run"
+            "Remove what the manifest's clean steps would remove and the history that settings.keep"
+            " lets go, and record runs whose process is gone.\n\n\b\nExample:\n  mitrarr clean --dry-run"
         ),
     ),
 )

@@ -6,6 +6,7 @@ standard error. A bug leaves a redacted report file and exit code 70. Nobody see
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 from mitrarr_runner import redact
 from mitrarr_runner.cli.session import Session, standard
 from mitrarr_runner.clock import SystemClock
-from mitrarr_runner.errors import MitrarrError
+from mitrarr_runner.errors import MitrarrError, StateError
 from mitrarr_runner.text import Catalogue, Text, language_of, text
 
 BUG = 70
@@ -41,6 +42,9 @@ def run(argv: list[str]) -> int:
         # The reader has gone (`mitrarr history | head`); keep the interpreter's own flush quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return BROKEN_PIPE
+    except OSError as error:
+        full = _disk_trouble(error)
+        return _bug(error, session) if full is None else _told(full, session)
     except Exception as error:  # the last net: a bug, told without a traceback
         return _bug(error, session)
 
@@ -116,6 +120,27 @@ def _usage(error: Exception, program: str, session: Session) -> int:
     session.warn(text("error: {message}", message=error.format_message()))
     session.warn(text("  -> see: {command} --help", command=path))
     return 2
+
+
+def _disk_trouble(error: OSError) -> StateError | None:
+    """A disk that takes no more, whoever was writing; what was there is whole (atomic.py).
+
+    The folder is named and not the file: names in a spool may be somebody's.
+    """
+    name = str(Path(str(error.filename)).parent) if error.filename else "-"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StateError(
+            text("the disk is full: {path}", path=redact.safe(name)),
+            code="disk_full",
+            hint=text("free some space and try again; nothing is half-written"),
+        )
+    if error.errno == errno.EROFS:
+        return StateError(
+            text("the disk is read-only: {path}", path=redact.safe(name)),
+            code="disk_readonly",
+            hint=text("look at its mount (mount, dmesg); nothing was changed"),
+        )
+    return None
 
 
 def _told(error: MitrarrError, session: Session) -> int:

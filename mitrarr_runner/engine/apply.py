@@ -23,8 +23,9 @@ from typing import Protocol
 
 from mitrarr_runner import locks, processes
 from mitrarr_runner.clock import Clock
-from mitrarr_runner.engine import state, worker
+from mitrarr_runner.engine import orders, state, worker
 from mitrarr_runner.engine.orders import Lines, Order
+from mitrarr_runner.errors import StateError
 from mitrarr_runner.locks import Held
 from mitrarr_runner.logs import EventLog
 from mitrarr_runner.manifest.model import Manifest
@@ -132,9 +133,14 @@ class Supervisor:
         self._ended: list[Ended] = []
         self._interrupts = 0
         self._path = site.root / manifest.settings.store
+        self._trouble: StateError | None = None
 
     def apply(self, only: str | None = None, reviewed: Plan | None = None) -> Applied:
-        """Plan at this instant and do it; `reviewed` runs exactly the runs of a saved plan."""
+        """Plan at this instant and do it; `reviewed` runs exactly the runs of a saved plan.
+
+        Raises StateError when the store is in trouble, after every worker it started has ended:
+        what they could not claim, the next apply plans again.
+        """
         begun = self._clock.monotonic()
         now = self._clock.now()
         self._site.make()
@@ -147,6 +153,8 @@ class Supervisor:
                 self._record(db, made, now)
         self._listener.planned(made, view)
         left = self._start_all(made)
+        if self._trouble is not None:
+            raise self._trouble
         return Applied(
             made,
             tuple(self._ended),
@@ -199,7 +207,10 @@ class Supervisor:
             while todo or self._running:
                 if ended != len(self._ended) or not self._running:  # only an end makes room
                     ended = len(self._ended)
-                    todo = self._start_ready(todo)
+                    with self._patient():
+                        todo = self._start_ready(todo)
+                if self._trouble is not None:
+                    todo = []
                 if not self._running and todo:
                     if waited > _PLACE_WAIT or self._interrupts:
                         break
@@ -209,6 +220,14 @@ class Supervisor:
                 if self._interrupts:
                     todo = []
         return todo
+
+    @contextmanager
+    def _patient(self) -> Iterator[None]:
+        """The store's trouble waits until the workers that run have ended."""
+        try:
+            yield
+        except StateError as error:
+            self._trouble = error
 
     def _prepare(self, todo: list[PlannedRun]) -> None:
         """Import the steps' modules before forking: each worker would import them for itself."""
@@ -330,6 +349,8 @@ class Supervisor:
         elif event["event"] == "finished":
             running.outcome = Outcome(str(event["outcome"]))
             running.seconds = float(str(event["seconds"]))
+        elif event["event"] == "store_trouble":
+            self._trouble = orders.as_error(event)
         self._listener.event(event)
 
     def _collect(self, running: _Running) -> None:
@@ -339,7 +360,9 @@ class Supervisor:
         del self._running[running.pipe]
         _, status = os.waitpid(running.pid, 0)
         if running.run is not None and running.outcome is None:
-            self._died(running, status)
+            running.outcome = Outcome.LOST  # unless its row says otherwise
+            with self._patient():
+                self._died(running, status)
         self._ended.append(Ended(running.entry, running.run, running.outcome, running.seconds))
 
     def _died(self, running: _Running, status: int) -> None:

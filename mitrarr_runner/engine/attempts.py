@@ -20,7 +20,7 @@ from typing import Any
 from mitrarr_runner import processes
 from mitrarr_runner.engine.capture import Capture
 from mitrarr_runner.engine.orders import Order, Reporter
-from mitrarr_runner.errors import MitrarrError
+from mitrarr_runner.errors import MitrarrError, StateError
 from mitrarr_runner.locks import Held
 from mitrarr_runner.logs import EventLog
 from mitrarr_runner.manifest.model import Retry, Step
@@ -241,7 +241,7 @@ def _note(
         }
     )
     if index + 1 < len(order.job.steps):  # the last step's account is written with the run's end
-        with _store(order)() as db, db.transaction():
+        with contextlib.suppress(StateError), _store(order)() as db, db.transaction():
             runs.note(db, run_id, {"steps": account.steps})
 
 

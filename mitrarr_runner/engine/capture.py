@@ -25,13 +25,19 @@ class Capture:
     """
 
     def __init__(self, path: Path, cap: int = CAP) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._file = os.open(path, flags, 0o600)
         self._left = cap
+        try:
+            self._file = self._opened(path)
+        except OSError:  # a full disk drops output, it does not fail the job
+            self._file = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         self._reader, self.descriptor = os.pipe2(os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._copy, daemon=True)
         self._thread.start()
+
+    def _opened(self, path: Path) -> int:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        return os.open(path, flags, 0o600)
 
     def line(self, words: str) -> None:
         """A line of our own, between the output of the steps."""
@@ -56,4 +62,4 @@ class Capture:
             if self._left <= 0:
                 atomic.write_all(self._file, b"\n[output over the cap was dropped]\n")
         except OSError:
-            self._left = 0  # a full disk drops output, it does not fail the job
+            self._left = 0  # a disk that runs full does no more harm than that either

@@ -10,11 +10,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from mitrarr_runner.clock import Clock
+from mitrarr_runner.errors import StateError
 from mitrarr_runner.manifest.model import Job, Manifest
 from mitrarr_runner.site import Site
 from mitrarr_runner.store.runs import Cause
+from mitrarr_runner.text import from_data, to_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,18 @@ class Reporter:
             os.write(self._descriptor, line.encode())
         except OSError:
             return
+
+
+def store_trouble(error: StateError) -> dict[str, object]:
+    """The fields of the event "store_trouble", by which a worker hands the error on."""
+    hint = None if error.hint is None else to_data(error.hint)
+    return {"code": error.code, "message": to_data(error.message), "hint": hint}
+
+
+def as_error(event: Mapping[str, Any]) -> StateError:
+    """The inverse of `store_trouble`."""
+    hint = None if event["hint"] is None else from_data(event["hint"])
+    return StateError(from_data(event["message"]), code=event["code"], hint=hint)
 
 
 class Lines:

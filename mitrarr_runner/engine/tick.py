@@ -14,7 +14,7 @@ from datetime import datetime
 from mitrarr_runner.alerts import notify
 from mitrarr_runner.alerts.notify import WatchResult
 from mitrarr_runner.clock import Clock
-from mitrarr_runner.engine import wakeup
+from mitrarr_runner.engine import outcry, retention, wakeup
 from mitrarr_runner.engine.apply import Applied, Listener, Supervisor
 from mitrarr_runner.logs import EventLog
 from mitrarr_runner.manifest import compiled
@@ -53,13 +53,15 @@ def tick(
             compiled.adopt(loaded, clock.now())
     beat(site, manifest.name)
     log = EventLog(site.main_log, clock)
-    applied = Supervisor(manifest, site, clock, listener, actor).apply(only, reviewed)
-    with open_database(site.root / manifest.settings.store) as db:
-        _manifest_verdict(db, manifest.name, "ok", clock.now())
-        watched = notify.watch(db, manifest, site, clock, log)
-        with contextlib.suppress(OSError):
-            stamps = loaded.stamps if loaded is not None else ()
-            wakeup.write(db, manifest, site, clock.now(), root_from, stamps)
+    with outcry.heard(manifest, site, clock):
+        applied = Supervisor(manifest, site, clock, listener, actor).apply(only, reviewed)
+        with open_database(site.root / manifest.settings.store) as db:
+            _manifest_verdict(db, manifest.name, "ok", clock.now())
+            watched = notify.watch(db, manifest, site, clock, log)
+            retention.prune_daily(db, site, manifest, clock.now())
+            with contextlib.suppress(OSError):
+                stamps = loaded.stamps if loaded is not None else ()
+                wakeup.write(db, manifest, site, clock.now(), root_from, stamps)
     beat(site, manifest.name)
     return Tick(applied, watched)
 
@@ -73,6 +75,7 @@ def tick_broken(
     *,
     count: int,
     actor: str = "",
+    reviewed: Plan | None = None,
 ) -> Tick:
     """Apply under a manifest that cannot be used: its last good version, or nothing.
 
@@ -87,10 +90,11 @@ def tick_broken(
     log.event("manifest_broken", manifest=name, errors=count, last_good=last_good is not None)
     applied = None
     if last_good is not None:
-        applied = Supervisor(last_good, site, clock, listener, actor).apply()
+        with outcry.heard(last_good, site, clock):
+            applied = Supervisor(last_good, site, clock, listener, actor).apply(None, reviewed)
     judged = last_good or Manifest(name, None, site.root, "")
     path = site.root / judged.settings.store
-    with open_database(path) as db:
+    with outcry.heard(judged, site, clock), open_database(path) as db:
         _manifest_verdict(db, name, "broken", clock.now(), count)
         with db.transaction():
             wakeup.forget(site)

@@ -145,7 +145,11 @@ def write(
             "heartbeat": str(site.heartbeat / manifest.name),
             "stamps": [[one.path, one.size, one.mtime_ns, one.inode] for one in stamps],
         }
-        atomic.write_file(_path(site, manifest), json.dumps(data).encode(), durable=False)
+        try:
+            atomic.write_file(_path(site, manifest), json.dumps(data).encode(), durable=False)
+        except OSError:
+            _path(site, manifest).unlink(missing_ok=True)  # an old answer may be wrong by now
+            raise
 
 
 def _path(site: Site, manifest: Manifest) -> Path:

@@ -23,7 +23,8 @@ from mitrarr_runner import locks, processes
 from mitrarr_runner.clock import Clock
 from mitrarr_runner.engine import attempts
 from mitrarr_runner.engine.capture import Capture
-from mitrarr_runner.engine.orders import Order, Reporter
+from mitrarr_runner.engine.orders import Order, Reporter, store_trouble
+from mitrarr_runner.errors import StateError
 from mitrarr_runner.locks import Held
 from mitrarr_runner.logs import EventLog
 from mitrarr_runner.manifest.model import Limits, Overlap
@@ -38,6 +39,9 @@ GRACE = 10.0
 
 _REPLACER = "overlap: replace"
 """Who asked a run to end so that the next slot can start."""
+
+_RECORD_WAIT = 20.0
+"""Seconds to try to write the end of a run into a store that is in trouble."""
 
 _LOCK_WAIT = 5.0
 """Seconds to find out whether the holder of a busy lock is working on our very slot."""
@@ -58,6 +62,8 @@ def fork(order: Order, report: int, keep: int) -> int:
     try:
         os.set_inheritable(keep, False)
         code = _work(order, Reporter(report))
+    except StateError as error:
+        code = _without_store(order, Reporter(report), error)
     except BaseException:  # the child must never run the parent's code
         with contextlib.suppress(BaseException):
             import traceback
@@ -65,6 +71,17 @@ def fork(order: Order, report: int, keep: int) -> int:
             _crashed(order, traceback.format_exc())
     finally:
         os._exit(code)
+
+
+def _without_store(order: Order, reporter: Reporter, error: StateError) -> int:
+    """The store is in trouble: what is not claimed stays due; a run whose end could not be written
+    is found lost by the next apply, and is run again where that does no harm."""
+    EventLog(order.site.main_log, order.clock).event(
+        "store_trouble", job=order.job.name, code=error.code
+    )
+    reporter.tell("store_trouble", job=order.job.name, **store_trouble(error))
+    processes.end_descendants(GRACE)
+    return StateError.exit_code
 
 
 def _work(order: Order, reporter: Reporter) -> int:
@@ -276,6 +293,19 @@ def _one(order: Order, run: int, held: Held, reporter: Reporter) -> int:
 
 
 def _record(order: Order, run: int, end: attempts.End) -> None:
+    """Write the end; where the store is full or busy, try for a while: what was done must not
+    count as lost."""
+    deadline = time.monotonic() + _RECORD_WAIT
+    while True:
+        try:
+            return _write_end(order, run, end)
+        except StateError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.5)
+
+
+def _write_end(order: Order, run: int, end: attempts.End) -> None:
     outcome = end.outcome
     with open_database(store_path(order)) as db, db.transaction():
         for request in requests.waiting(db, order.manifest.name, Asked.STOP, order.job.name):

@@ -14,7 +14,7 @@ import gettext
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +139,12 @@ class Catalogue:
 
     def moment(self, instant: datetime, zone: tzinfo, *, seconds: bool = True) -> str:
         """An instant with its weekday and offset, which no reader then has to guess."""
-        local = instant.astimezone(zone)
+        local = instant.astimezone(zone)  # no strftime here: lists of slots are long
         day = _WEEKDAYS[self.language][local.weekday()]
-        date = local.strftime("%d/%m/%Y" if self.language == "pt_BR" else "%Y-%m-%d")
-        time = local.strftime("%H:%M:%S" if seconds else "%H:%M")
+        date = f"{local.year:04d}-{local.month:02d}-{local.day:02d}"
+        if self.language == "pt_BR":
+            date = f"{local.day:02d}/{local.month:02d}/{local.year:04d}"
+        time = f"{local.hour:02d}:{local.minute:02d}" + (f":{local.second:02d}" if seconds else "")
         return f"{day} {date} {time} {offset(local)}"
 
     def day(self, instant: datetime, zone: tzinfo) -> str:
@@ -165,8 +167,9 @@ class Catalogue:
 
 def offset(local: datetime) -> str:
     """The offset of an aware instant as "-03:00"."""
-    shown = local.strftime("%z")
-    return f"{shown[:3]}:{shown[3:5]}"
+    shift = local.utcoffset() or timedelta(0)
+    minutes = abs(shift) // timedelta(minutes=1)
+    return f"{'-' if shift < timedelta(0) else '+'}{minutes // 60:02d}:{minutes % 60:02d}"
 
 
 def language_of(environment: Mapping[str, str]) -> str:

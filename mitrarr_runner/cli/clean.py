@@ -188,7 +188,8 @@ VERBS = (
         clean,
         mark(
             "Remove what the manifest's clean steps would remove and the history that settings.keep"
-            " lets go, and record runs whose process is gone.\n\n\b\nExample:\n  mitrarr clean --dry-run"
+            " lets go, and record runs whose process is gone."
+            "\n\n\b\nExample:\n  mitrarr clean --dry-run"
         ),
     ),
 )

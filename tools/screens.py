@@ -55,6 +55,7 @@ _CHANGING = (
     (re.compile(r"(disk|disco) \d+%"), r"\1 SHARE"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
     (re.compile(r"(there as|lá como) \d+"), r"\1 ID"),
+    (re.compile(r" \([\d.,]+/s\)"), ""),
     (re.compile(r"[ \t]+"), " "),
 )
 

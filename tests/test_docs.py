@@ -341,3 +341,9 @@ def test_what_changes_from_run_to_run_is_masked_and_the_rest_is_not() -> None:
     assert screens.masked(one) == screens.masked(two)
     assert screens.masked(one) != screens.masked(one.replace("OK", "HAS ERRORS", 1))
     assert screens.masked("22 sent") != screens.masked("21 sent")
+
+
+def test_the_changelog_misses_nothing_that_is_there() -> None:
+    missing = (ROOT / "CHANGELOG.md").read_text("utf-8").split("### What there is not yet")[1]
+    named = set(re.findall(r"`([a-z][a-z -]*)`", missing.split("\n## ")[0]))
+    assert not named & set(VERBS), "built meanwhile: say so"

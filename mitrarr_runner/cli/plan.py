@@ -21,6 +21,7 @@ from mitrarr_runner.text import Text, mark, text
 
 if TYPE_CHECKING:
     from mitrarr_runner.engine.preview import Preview
+    from mitrarr_runner.manifest.model import Job
 
 FORMATS = ("text", "json", "md")
 SOMETHING_TO_DO = 10
@@ -224,10 +225,11 @@ def _slots(here: Session, asked: _Asked, wanted: str) -> int:
 
 def _between(found: Place, first: datetime, last: datetime) -> Iterator[tuple[str, datetime]]:
     """(job, slot) by time and then by name, one at a time, however many there are."""
+    streams = (_named(job, first, last) for job in found.manifest.jobs.values())
+    return ((name, slot) for slot, name in heapq.merge(*streams))
+
+
+def _named(job: Job, first: datetime, last: datetime) -> Iterator[tuple[datetime, str]]:
     from mitrarr_runner.plan import slots_between
 
-    streams = (
-        ((slot, name) for slot in slots_between(job, first, last))
-        for name, job in found.manifest.jobs.items()
-    )
-    return ((name, slot) for slot, name in heapq.merge(*streams))
+    return ((slot, job.name) for slot in slots_between(job, first, last))

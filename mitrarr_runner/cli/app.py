@@ -19,6 +19,7 @@ from mitrarr_runner.cli import (
     state,
     state_export,
     watch,
+    why,
     work,
 )
 from mitrarr_runner.cli.verb import Verb
@@ -27,6 +28,7 @@ from mitrarr_runner.text import Catalogue, mark
 VERBS: tuple[Verb, ...] = (
     *work.VERBS,
     *look.VERBS,
+    *why.VERBS,
     *operate.VERBS,
     *drain.VERBS,
     *alerts.VERBS,

@@ -76,7 +76,7 @@ def history(
 
     here = session(ctx)
     wanted = output_format(format)
-    found = _place_of(here, config, job) if job else place_with(here, config, _main)
+    found = place_of(here, config, job) if job else place_with(here, config, _main)
     db = found.open_readonly()
     try:
         past = _history(db, found, here, job, limit)
@@ -134,7 +134,7 @@ def logs(
 
     here = session(ctx)
     wanted = output_format(format)
-    found = _place_of(here, config, job)
+    found = place_of(here, config, job)
     db = found.open_readonly()
     try:
         log = _log(db, found, here, job, run, lines)
@@ -197,7 +197,7 @@ def _output(found: Place, run: Run, last: int | None) -> list[str] | None:
     return [line.rstrip("\r") for line in (lines if last is None else lines[-last:])]
 
 
-def _place_of(here: Session, config: str | None, job: str) -> Place:
+def place_of(here: Session, config: str | None, job: str) -> Place:
     """The place of a job of a manifest, or of one that was: its past can still be looked at."""
     from mitrarr_runner.store import jobs, runs
 

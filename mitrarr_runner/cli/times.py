@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -41,3 +42,11 @@ def _in_zone(naive: datetime, value: str, zone: ZoneInfo) -> datetime:
         code="time_ambiguous",
         hint=text("write it with its offset: {one} or {other}", one=offsets[0], other=offsets[1]),
     )
+
+
+def minute(value: str, zone_name: str, now: datetime) -> datetime:
+    """The minute that is meant, in UTC; "HH:MM" is one of today. Raises as `instant` does."""
+    if re.fullmatch(r"[0-2]?[0-9]:[0-5][0-9]", value):
+        today = now.astimezone(ZoneInfo(zone_name)).date().isoformat()
+        value = f"{today}T{value.zfill(5)}"
+    return instant(value, zone_name).astimezone(UTC).replace(second=0, microsecond=0)

@@ -1,5 +1,5 @@
-"""Pausing, resuming, stopping, draining: what the command line and the API do to jobs, as one set of
-functions, so that a pause by curl and a pause by hand are the same pause.
+"""Pausing, resuming, stopping, draining: what the command line and the API do to jobs, as one set
+of functions, so that a pause by curl and a pause by hand are the same pause.
 
 Each writes its row, the audit line and removes the wake files in one transaction, and returns what
 a person should be told.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mitrarr_runner import processes
-from mitrarr_runner.clock import Clock
+from mitrarr_runner.clock import Clock, iso
 from mitrarr_runner.engine import wakeup
 from mitrarr_runner.engine.state import gather, is_lost
 from mitrarr_runner.manifest.model import Job, Manifest
@@ -63,7 +63,8 @@ def pause(
     with db.transaction():
         put = pauses.put(db, manifest, wanted)
         if put:
-            detail = {"manifest": manifest, "kind": kind.value, "reason": reason}
+            end = None if until is None else iso(until)
+            detail = {"manifest": manifest, "kind": kind.value, "reason": reason, "until": end}
             audit.write(db, actor=actor, action="pause", subject=name, now=now, detail=detail)
             wakeup.forget(site)
         found = pauses.of(db, manifest, kind)[name]

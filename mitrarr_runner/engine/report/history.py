@@ -32,7 +32,7 @@ class History:
 def history_json(found: History, say: Catalogue) -> dict[str, object]:
     """run: None in `outcome` means that it still goes on."""
     return {
-        "runs": [_run_json(run, found, say) for run in found.runs],
+        "runs": [run_json(run, found.lost, say) for run in found.runs],
         "slots": [
             {
                 "job": row.job,
@@ -46,8 +46,9 @@ def history_json(found: History, say: Catalogue) -> dict[str, object]:
     }
 
 
-def _run_json(run: Run, found: History, say: Catalogue) -> dict[str, object]:
-    outcome = _outcome(run, found.lost)
+def run_json(run: Run, lost: Collection[int], say: Catalogue) -> dict[str, object]:
+    """One run as JSON; lost: ids of runs without an end whose process is gone."""
+    outcome = _outcome(run, lost)
     return {
         "run": run.handle,
         "job": run.job,
@@ -55,7 +56,7 @@ def _run_json(run: Run, found: History, say: Catalogue) -> dict[str, object]:
         "cause": run.cause.value,
         "outcome": outcome.value if outcome else None,
         "code": run.code,
-        "reason": _reason(run, say),
+        "reason": reason_of(run, say),
         "started_at": iso(run.started_at),
         "finished_at": None if run.finished_at is None else iso(run.finished_at),
         "seconds": run.seconds,
@@ -68,7 +69,7 @@ def _step_json(step: Mapping[str, object], say: Catalogue) -> dict[str, object]:
         "kind": step["kind"],
         "outcome": step["outcome"],
         "code": step["code"],
-        "message": _message(step, say),
+        "message": step_message(step, say),
         "seconds": step["seconds"],
         "counts": step["counts"],
     }
@@ -111,18 +112,18 @@ def _run_row(run: Run, found: History, say: Catalogue) -> list[str]:
 
 def _what(run: Run, say: Catalogue) -> str:
     """Why it ended badly; else what its steps say."""
-    reason = _reason(run, say)
+    reason = reason_of(run, say)
     if reason:
         return reason
-    return "; ".join(_message(step, say) for step in run.result.get("steps", ()))
+    return "; ".join(step_message(step, say) for step in run.result.get("steps", ()))
 
 
-def _reason(run: Run, say: Catalogue) -> str:
+def reason_of(run: Run, say: Catalogue) -> str:
     kept = run.result.get("reason")
     return say(from_data(kept)) if isinstance(kept, Mapping) else run.reason
 
 
-def _message(step: Mapping[str, object], say: Catalogue) -> str:
+def step_message(step: Mapping[str, object], say: Catalogue) -> str:
     kept = step.get("message")
     return say(from_data(kept)) if isinstance(kept, Mapping) else ""
 
@@ -170,7 +171,7 @@ def _slots_row(rows: Sequence[SlotRow], found: History, say: Catalogue) -> list[
 
 
 def _why(rows: Sequence[SlotRow], oldest: str, say: Catalogue) -> str:
-    reason = say(_slot_reason(rows[0]))
+    reason = say(slot_reason(rows[0]))
     if rows[0].until is not None:
         return say(text("every slot since {oldest}: {reason}", oldest=oldest, reason=reason))
     if len(rows) == 1:
@@ -198,7 +199,7 @@ def _state_word(state: SlotState) -> Text:
     }[state]
 
 
-def _slot_reason(row: SlotRow) -> Text:
+def slot_reason(row: SlotRow) -> Text:
     """The store keeps the English sentence; a known code is told in the reader's language."""
     if row.code.startswith("need:"):
         need = row.code.removeprefix("need:")
@@ -211,6 +212,7 @@ def _slot_reason(row: SlotRow) -> Text:
         "queue_full": text("the run before it was still going, and one slot waited already"),
         "queued": text("waits for the run before it"),
         "paused": text("the job was paused"),
+        "too_many": text("missed, and too many slots at once to catch up"),
         "older_than_window": text("missed, and older than the window in which slots are caught up"),
     }
     return known.get(row.code) or Text("{reason}", {"reason": row.reason or row.code})

@@ -127,6 +127,12 @@ def logs(
     lines: Annotated[
         int | None, typer.Option("--lines", min=1, help=mark("Only the last lines."))
     ] = None,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", "-f", help=mark("Go on with the running (or next) run until it ends.")
+        ),
+    ] = False,
     config: Annotated[str | None, _CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
@@ -134,7 +140,13 @@ def logs(
 
     here = session(ctx)
     wanted = output_format(format)
+    if follow and wanted == "json":
+        raise UsageError(text("--follow is for people: there is no JSON of it"), code="usage")
     found = place_of(here, config, job)
+    if follow:
+        from mitrarr_runner.cli.follow import Following
+
+        return Following(here, found, job).to_the_end(run, lines)
     db = found.open_readonly()
     try:
         log = _log(db, found, here, job, run, lines)
@@ -158,7 +170,7 @@ def _log(
         newest = runs.history(db, found.manifest.name, job=job, limit=1)
         run = newest[0] if newest else None
     elif wanted is not None:
-        run = _named(db, job, wanted)
+        run = run_named(db, job, wanted)
     if db is None or run is None:
         return None
     return RunLog(
@@ -170,7 +182,7 @@ def _log(
     )
 
 
-def _named(db: Database | None, job: str, wanted: str) -> Run:
+def run_named(db: Database | None, job: str, wanted: str) -> Run:
     from mitrarr_runner.store import runs
 
     matched = _RUN.fullmatch(wanted.strip())
@@ -236,6 +248,7 @@ VERBS = (
         mark(
             "What the newest run of a job printed, or another run's output."
             "\n\n\b\nExamples:\n  mitrarr logs adiciona_nists\n"
+            "  mitrarr logs adiciona_nists --follow\n"
             "  mitrarr logs adiciona_nists --run r12 --lines 20"
         ),
     ),

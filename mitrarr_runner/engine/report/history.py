@@ -252,15 +252,16 @@ def log_text(job: str, found: RunLog | None, say: Catalogue) -> list[str]:
     """A header, then the lines as they are: nothing is cut, control characters are escaped."""
     if found is None:
         return [say(text("{job} has not run yet", job=job))]
-    head = _log_head(found, say)
+    head = log_head(found, say)
     if found.lines is None:
         return [head, say(text("its output is not kept any more"))]
     if not found.lines:
         return [head, say(text("it printed nothing"))]
-    return [head, *(_printable(line) for line in found.lines)]
+    return [head, *(printable(line) for line in found.lines)]
 
 
-def _log_head(found: RunLog, say: Catalogue) -> str:
+def log_head(found: RunLog, say: Catalogue) -> str:
+    """Which run it is, on one line."""
     run = found.run
     slot = text("by hand")
     if run.slot is not None:
@@ -278,6 +279,6 @@ def _log_head(found: RunLog, say: Catalogue) -> str:
     )
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
     """What a command printed must not drive the reader's terminal; tabs are harmless."""
     return "\t".join(redact.one_line(part) for part in line.split("\t"))

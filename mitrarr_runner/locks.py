@@ -8,9 +8,13 @@ garbage collection while a child still works.
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from mitrarr_runner.errors import StateError
+from mitrarr_runner.text import text
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,13 @@ class Held:
 
 
 def acquire(path: Path) -> Held | None:
-    """Take the lock at once or answer None; the file is made (mode 0600) where it is missing."""
+    """Take the lock at once or answer None; the file is made (mode 0600) where it is missing.
+
+    Raises StateError where it cannot be made for want of room.
+    """
     from filelock import lock_descriptor
 
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = _opened(path)
     try:
         taken = lock_descriptor(descriptor, blocking=False)
     except BaseException:
@@ -46,6 +52,20 @@ def acquire(path: Path) -> Held | None:
         return Held(path, descriptor)
     os.close(descriptor)
     return None
+
+
+def _opened(path: Path) -> int:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StateError(
+            text("the disk is full: {path}", path=str(path.parent)),
+            code="disk_full",
+            hint=text("free some space and try again; nothing is half-written"),
+        ) from error
 
 
 def is_free(path: Path) -> bool:

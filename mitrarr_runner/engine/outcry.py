@@ -1,13 +1,14 @@
 """The store is in trouble in the middle of an apply: who hears of it?
 
 Rules and incidents live in the store, so this one trouble is told without it: a line in alerts.log
-when it begins, changes, and each hour while it lasts, and one when it is over. Everything else
+when it begins and each hour while it lasts, and one when it is over. Everything else
 (exit code 4, the words on standard error that cron mails, the guardian) comes from the error.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from mitrarr_runner.manifest.model import Manifest, Severity
 from mitrarr_runner.site import Site
 
 _REPEAT = 3600
+_CALM = 0
 
 
 @contextmanager
@@ -30,25 +32,32 @@ def heard(manifest: Manifest, site: Site, clock: Clock) -> Iterator[None]:
         yield
     except StateError as error:
         EventLog(site.main_log, clock).event("store_trouble", code=error.code)
-        if not _told_lately(marker, error.code, clock):
+        now = epoch(clock.now())
+        if not 0 <= now - _told_at(marker) < _REPEAT:
             _tell(manifest, site, clock, Severity.CRITICAL, str(error))
+            _note(marker, now)
         raise
-    if marker.exists():
+    told = _told_at(marker)
+    if told > _CALM:
         _tell(manifest, site, clock, Severity.INFO, "the store works again")
-        with contextlib.suppress(OSError):
-            marker.unlink()
+    if told != _CALM:
+        _note(marker, _CALM)
 
 
-def _told_lately(marker: Path, code: str, clock: Clock) -> bool:
-    """Notes that it is told now. On a full disk that may fail, and then it is told each time."""
-    word = f"{code} {epoch(clock.now())}"
-    with contextlib.suppress(OSError, ValueError):
-        before, at = marker.read_text("ascii").split()
-        if before == code and 0 <= epoch(clock.now()) - int(at) < _REPEAT:
-            return True
+def _told_at(marker: Path) -> int:
+    """When the trouble was last told; -1 where there is no marker yet."""
+    try:
+        return int(marker.stat().st_mtime)
+    except OSError:
+        return -1
+
+
+def _note(marker: Path, at: int) -> None:
+    """The time of an empty file that is there already: a full disk takes nothing else."""
     with contextlib.suppress(OSError):
-        marker.write_text(word, "ascii")
-    return False
+        if not marker.exists():
+            marker.touch(mode=0o600)
+        os.utime(marker, (at, at))
 
 
 def _tell(manifest: Manifest, site: Site, clock: Clock, severity: Severity, message: str) -> None:

@@ -143,7 +143,7 @@ def _planned(here: Session, asked: _Asked) -> Preview:
         state = review_state.read(here.cwd / asked.state)
         old = _usable(here, asked.against).manifest if asked.against is not None else None
         return planning.away(found, state, old, _now(here, asked, found, state.at))
-    now = _now(here, asked, found, here.clock.now())
+    now = _now(here, asked, found, here.clock.now().replace(microsecond=0))
     if asked.against is not None:
         return planning.against(found, _usable(here, asked.against), here.clock, now)
     shown = planning.of_site(found, here.clock, now)

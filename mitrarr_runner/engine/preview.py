@@ -101,7 +101,7 @@ def preview(
     later: tuple[PlannedRun, ...] = ()
     if next_at is not None:
         jobs = {name: manifest.jobs[name] for name, at in due.items() if at == next_at}
-        later = _later(replace(manifest, jobs=jobs), _settled(made, view, jobs, now), next_at)
+        later = _later(replace(manifest, jobs=jobs), _settled(made, view, jobs, next_at), next_at)
     soon = sorted((slot, name) for name, slots in following.items() for slot in slots)
     return Preview(
         manifest,
@@ -150,13 +150,13 @@ def _due_next(
     return found
 
 
-def _settled(made: Plan, view: StateView, jobs: Mapping[str, Job], now: datetime) -> StateView:
-    """The view as it will be once everything due now has been dealt with, and well."""
+def _settled(made: Plan, view: StateView, jobs: Mapping[str, Job], at: datetime) -> StateView:
+    """The view as it will be at `at`, once everything due before has been dealt with, and well."""
     memories = {
         name: JobMemory(
             name,
             schedule.fingerprint(job.schedule.cron or "", job.schedule.timezone),
-            now - jitter_of(job),
+            at - jitter_of(job) - _SECOND,
             None,
             False,
         )

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from mitrarr_runner import schedule
+from mitrarr_runner.engine.plan_markdown import prose
 from mitrarr_runner.store import drains, jobs, pauses, readings, runs, slots
 from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.jobs import JobMemory
@@ -162,7 +163,9 @@ def running(db: Any, job: str, slot: datetime) -> int:
 
 def shown(text: str, site: Any) -> str:
     """What differs from one machine and day to the next, by a word."""
-    text = text.replace(str(site.root.parent), "~").replace(socket.gethostname(), "srv-ingest01")
+    for here in (str(site.root.parent), prose(str(site.root.parent))):
+        text = text.replace(here, "~")
+    text = text.replace(socket.gethostname(), "srv-ingest01")
     return re.sub(r"\((?=[0-9a-f]*\d)[0-9a-f]{7}\)", "(FFFFFFF)", text)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ from mitrarr_runner.cli import (
     why,
     work,
 )
+from mitrarr_runner.cli.usage import Page, Pages
 from mitrarr_runner.cli.verb import Verb
 from mitrarr_runner.text import Catalogue, mark
 
@@ -65,19 +66,44 @@ def build(say: Catalogue) -> Any:
         app.add_typer(group, name=name)
     for verb in VERBS:
         home = groups[verb.group] if verb.group else app
-        home.command(verb.name, help=say(verb.help))(verb.function)
+        home.command(verb.name, cls=Page, help=say(verb.help))(verb.function)
+    app.callback(cls=Pages, help=say(_HELP))(version)
     command = typer.main.get_command(app)
     _translate(command, say)
     return command
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata
+
+        typer.echo(f"mitrarr {metadata.version('mitrarr')}")
+        raise typer.Exit
+
+
+def version(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=_show_version,
+            help=mark("Show the program's version."),
+        ),
+    ] = False,
+) -> None:
+    """The options before any verb."""
+
+
 def _typer(words: str) -> typer.Typer:
     return typer.Typer(
+        cls=Pages,
         help=words,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         no_args_is_help=False,
+        invoke_without_command=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     )
 

@@ -6,6 +6,7 @@ line, because importing a command line costs more than most due work (bench/due.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ from mitrarr_runner.cli.session import Session
 from mitrarr_runner.engine.apply import Applied, Listener, Silent, by_hand
 from mitrarr_runner.engine.tick import Tick, tick, tick_broken
 from mitrarr_runner.errors import BusyError, UsageError
-from mitrarr_runner.text import text
+from mitrarr_runner.manifest.model import OnBadManifest
+from mitrarr_runner.text import Catalogue, text
 
 if TYPE_CHECKING:
     from mitrarr_runner.engine.apply_report import Screen
@@ -40,6 +42,8 @@ def apply(
         raise unknown_job(job, usable)
     watching = wanted == "text" and (verbose or here.on_terminal)
     actor = here.actor(by) if watching or by else ""
+    if not watching:
+        here = _for_the_mail(here, found)
     screen = _screen(here, found) if watching and usable is not None else None
     listener: Listener = screen or Silent()
     if found.errors:
@@ -69,6 +73,14 @@ def apply(
     if code == 0 and fail_if_busy and done.applied is not None and _busy(done.applied):
         return BusyError.exit_code
     return code
+
+
+def _for_the_mail(here: Session, found: Place) -> Session:
+    """What cron mails is written in the manifest's language: cron has no locale to follow."""
+    language = found.manifest.settings.language
+    if language is None or here.environment.get("MITRARR_LANG"):
+        return here
+    return replace(here, say=Catalogue(language))
 
 
 def _reviewed(here: Session, path: str | None, job: str | None) -> tuple[Place, Plan | None]:
@@ -116,9 +128,12 @@ def _tell_broken(here: Session, found: Place) -> None:
     for problem in found.errors[:3]:
         where = f"{problem.file}:{problem.line or 1}:{problem.column or 1}"
         here.warn(text("error: {message}", message=f"{where}  {here.say(problem.message)}"))
-    if found.usable is not None:
-        old = found.usable.fingerprint
+    usable = found.usable
+    if usable is not None and usable.settings.on_bad_manifest is OnBadManifest.LAST_GOOD:
+        old = usable.fingerprint
         here.warn(text("  -> the last good manifest ({old}) is in use", old=old))
+    else:
+        here.warn(text("  -> nothing is run until it is mended"))
     here.warn(text("  -> see every problem: mitrarr validate {path}", path=found.shown))
 
 

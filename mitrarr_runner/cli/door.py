@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from mitrarr_runner import redact
@@ -26,8 +27,11 @@ BROKEN_PIPE = 141
 
 def run(argv: list[str]) -> int:
     """Run one call of the command line; argv[0] is the program's name."""
-    words, language = _language(argv[1:])
+    words, language, asked = _language(argv[1:])
     session = standard(Catalogue(language), SystemClock())
+    if asked:  # said on this very call: it also holds where the manifest's language would
+        environment = {**session.environment, "MITRARR_LANG": language}
+        session = replace(session, environment=environment)
     os.umask(0o077)
     try:
         code = _called(_program(argv[0]), words, session)
@@ -49,26 +53,30 @@ def run(argv: list[str]) -> int:
         return _bug(error, session)
 
 
-def _language(words: list[str]) -> tuple[list[str], str]:
-    """--lang may stand anywhere; help texts need it before anything is parsed."""
+def _language(words: list[str]) -> tuple[list[str], str, bool]:
+    """--lang may stand anywhere; help texts need it before anything is parsed.
+
+    The words without it, the language, and whether it was asked for by --lang.
+    """
     kept: list[str] = []
-    language = language_of(os.environ)
+    asked = ""
     rest = iter(words)
     for word in rest:
         if word == "--":
-            return [*kept, word, *rest], language
-        if word == "--lang":
-            language = language_of({"LANG": next(rest, "en")})
+            kept += [word, *rest]
+        elif word == "--lang":
+            asked = next(rest, "en")
         elif word.startswith("--lang="):
-            language = language_of({"LANG": word.removeprefix("--lang=")})
+            asked = word.removeprefix("--lang=")
         else:
             kept.append(word)
-    return kept, language
+    language = language_of({"LANG": asked}) if asked else language_of(os.environ)
+    return kept, language, bool(asked)
 
 
 def _program(path: str) -> str:
     name = Path(path).name
-    return "python -m infra.cli.main" if name == "main.py" else name
+    return {"main.py": "python -m infra.cli.main", "wake.py": "mitrarr"}.get(name, name)
 
 
 def _called(program: str, words: list[str], session: Session) -> int:
@@ -113,11 +121,16 @@ def _usage(error: Exception, program: str, session: Session) -> int:
     """Typer's own complaints (unknown verb, missing option) go through our handler too."""
     from typer.exceptions import TyperException
 
+    from mitrarr_runner.cli.usage import complaint
+
     if not isinstance(error, TyperException):
         raise error
+    message, hint = complaint(error)
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else program
-    session.warn(text("error: {message}", message=error.format_message()))
+    session.warn(text("error: {message}", message=message))
+    if hint is not None:
+        session.warn(text("  -> {hint}", hint=hint))
     session.warn(text("  -> see: {command} --help", command=path))
     return 2
 

@@ -66,22 +66,10 @@ def init(
     for line in (
         text("  1. edit {path}", path=os.path.relpath(manifest, here.cwd)),
         text("  2. cd {path} && mitrarr validate && mitrarr plan", path=folder),
-        text(
-            "  3. crontab -e:  * * * * * cd {path} && {mitrarr} apply",
-            path=str(root),
-            mitrarr=_own_path(),
-        ),
+        text("  3. cd {path} && mitrarr cron install", path=folder),
     ):
         here.print(line)
     return 0
-
-
-def _own_path() -> str:
-    """The absolute path of the console script: cron's PATH will not find it."""
-    import sys
-
-    beside = Path(sys.executable).with_name("mitrarr")
-    return str(beside) if beside.exists() else "mitrarr"
 
 
 def serve(

@@ -7,20 +7,28 @@ from typing import Annotated
 import typer
 
 from mitrarr_runner.cli import applying
-from mitrarr_runner.cli.place import Place, strict
-from mitrarr_runner.cli.session import Session, output_format
-from mitrarr_runner.cli.times import instant
+from mitrarr_runner.cli.place import place
+from mitrarr_runner.cli.plan import plan
+from mitrarr_runner.cli.session import output_format
 from mitrarr_runner.cli.verb import Verb, session
-from mitrarr_runner.clock import FixedClock
-from mitrarr_runner.errors import UsageError
-from mitrarr_runner.text import mark, text
+from mitrarr_runner.text import mark
 
 _PATH = typer.Argument(
     metavar="[PATH]",
     show_default=False,
     help=mark("Manifest file or folder; default: $MITRARR_CONFIG, then ./configs/prod."),
 )
+_WORK = typer.Argument(
+    metavar="[PATH]",
+    show_default=False,
+    help=mark(
+        "Manifest file or folder, or a saved plan; default: $MITRARR_CONFIG, then ./configs/prod."
+    ),
+)
 _FORMAT = typer.Option("--format", help=mark("text for people, json for programs."))
+_FAIL_IF_BUSY = typer.Option(
+    "--fail-if-busy", help=mark("Exit 3 where something was left because it is running already.")
+)
 _BY = typer.Option("--by", help=mark("Who asks; default: MITRARR_OPERATOR, SUDO_USER, login."))
 
 
@@ -35,7 +43,7 @@ def validate(
 
     here = session(ctx)
     wanted = output_format(format)
-    shown = find_manifest(path, here.environment, here.cwd)
+    shown = find_manifest(path, here.environment, here.cwd) or place(here, None).shown or None
     checked = checking.validate(shown, environment=here.environment, cwd=here.cwd, clock=here.clock)
     errors = bool(checked.errors)
     if wanted == "json":
@@ -45,85 +53,9 @@ def validate(
     return 2 if errors else 0
 
 
-def plan(
-    ctx: typer.Context,
-    path: Annotated[str | None, _PATH] = None,
-    at: Annotated[
-        str | None,
-        typer.Option("--at", help=mark("Plan as of this time instead of now (changes nothing).")),
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", help=mark("List every slot from this time on."))
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--until", help=mark("... and before this time."))
-    ] = None,
-    format: Annotated[str, _FORMAT] = "text",
-    detailed_exitcode: Annotated[
-        bool,
-        typer.Option("--detailed-exitcode", help=mark("Exit 10 when there is something to do.")),
-    ] = False,
-) -> int:
-    from mitrarr_runner.engine import plan_report
-    from mitrarr_runner.engine.preview import preview
-    from mitrarr_runner.engine.state import gather
-    from mitrarr_runner.plan import StateView
-
-    here = session(ctx)
-    wanted = output_format(format)
-    found = strict(here, path)
-    manifest = found.manifest
-    if start is not None or end is not None:
-        return _slots(here, found, start, end, wanted)
-    clock = here.clock
-    if at is not None:
-        clock = FixedClock(instant(at, manifest.settings.timezone))
-    now = clock.now()
-    store = found.open_readonly()
-    view = StateView()
-    if store is not None:
-        view = gather(store, manifest, found.site, here.clock, now)
-    shown = preview(manifest, view, now, found.site, store, found.changes())
-    if store is not None:
-        store.close()
-    if wanted == "json":
-        here.json(plan_report.plan_json(shown))
-    else:
-        for line in plan_report.plan_text(shown, found.shown, here.say):
-            here.print(line)
-    return 10 if detailed_exitcode and shown.plan.starting else 0
-
-
-def _slots(here: Session, found: Place, start: str | None, end: str | None, wanted: str) -> int:
-    from mitrarr_runner.engine import plan_report
-    from mitrarr_runner.plan import slots_between
-
-    if start is None or end is None:
-        raise UsageError(
-            text("--from and --until go together"),
-            code="usage",
-            hint=text("for example: --from 2026-11-23T00:00 --until 2026-11-24T00:00"),
-        )
-    manifest = found.manifest
-    zone = manifest.settings.timezone
-    first, last = instant(start, zone), instant(end, zone)
-    slots = sorted(
-        (slot, job.name)
-        for job in manifest.jobs.values()
-        for slot in slots_between(job, first, last)
-    )
-    ordered = [(job, slot) for slot, job in slots]
-    if wanted == "json":
-        here.json(plan_report.slots_json(ordered, manifest))
-    else:
-        for line in plan_report.slots_text(ordered, manifest, here.say):
-            here.print(line)
-    return 0
-
-
 def apply(
     ctx: typer.Context,
-    path: Annotated[str | None, _PATH] = None,
+    path: Annotated[str | None, _WORK] = None,
     job: Annotated[str | None, typer.Option("--job", help=mark("Only this job."))] = None,
     format: Annotated[str, _FORMAT] = "text",
     verbose: Annotated[
@@ -133,9 +65,16 @@ def apply(
         ),
     ] = False,
     by: Annotated[str | None, _BY] = None,
+    fail_if_busy: Annotated[bool, _FAIL_IF_BUSY] = False,
 ) -> int:
     return applying.apply(
-        session(ctx), path, job=job, wanted=output_format(format), verbose=verbose, by=by
+        session(ctx),
+        path,
+        job=job,
+        wanted=output_format(format),
+        verbose=verbose,
+        by=by,
+        fail_if_busy=fail_if_busy,
     )
 
 
@@ -162,8 +101,9 @@ def run(
         str | None, typer.Option("--config", help=mark("Manifest file or folder."))
     ] = None,
     by: Annotated[str | None, _BY] = None,
+    fail_if_busy: Annotated[bool, _FAIL_IF_BUSY] = False,
 ) -> int:
-    return applying.run_job(session(ctx), job, config, by)
+    return applying.run_job(session(ctx), job, config, by, fail_if_busy=fail_if_busy)
 
 
 VERBS = (

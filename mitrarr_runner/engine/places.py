@@ -181,7 +181,8 @@ def destination_place(call: Call, given: str | None, destination: str) -> Place:
     raise UsageError(
         text("there is no destination {name}", name=destination),
         code="unknown_destination",
-        hint=did_you_mean(destination, found.manifest.destinations),
+        hint=did_you_mean(destination, found.manifest.destinations)
+        or text("declare it under destinations: in the manifest, or name that with --config"),
     )
 
 
@@ -202,6 +203,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> Text | None:
 
 
 def unknown_job(job: str, manifest: Manifest) -> UsageError:
+    if manifest.path is None and not manifest.jobs:
+        return UsageError(
+            text('there is no job "{job}": no manifest was found from here', job=job),
+            code="unknown_job",
+            hint=text("cd into the site, or name the manifest: --config PATH, or MITRARR_CONFIG"),
+        )
     names = ", ".join(list(manifest.jobs)[:10]) or "-"
     return UsageError(
         text('there is no job "{job}" in manifest {manifest}', job=job, manifest=manifest.name),

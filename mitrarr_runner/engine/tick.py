@@ -19,7 +19,7 @@ from mitrarr_runner.engine.apply import Applied, Listener, Supervisor
 from mitrarr_runner.logs import EventLog
 from mitrarr_runner.manifest import compiled
 from mitrarr_runner.manifest.load import Loaded
-from mitrarr_runner.manifest.model import Manifest, RuleWhen
+from mitrarr_runner.manifest.model import Manifest, OnBadManifest, RuleWhen
 from mitrarr_runner.plan import Plan
 from mitrarr_runner.site import Site
 from mitrarr_runner.store import readings
@@ -77,7 +77,8 @@ def tick_broken(
     actor: str = "",
     reviewed: Plan | None = None,
 ) -> Tick:
-    """Apply under a manifest that cannot be used: its last good version, or nothing.
+    """Apply under a manifest that cannot be used: its last good version, or nothing where that one
+    says `on_bad_manifest: stop` or there is none.
 
     name: of the broken manifest; count: how many errors it has. A mistyped path must not found a
     new site wherever it was typed: without a state nothing is recorded.
@@ -89,7 +90,7 @@ def tick_broken(
     log = EventLog(site.main_log, clock)
     log.event("manifest_broken", manifest=name, errors=count, last_good=last_good is not None)
     applied = None
-    if last_good is not None:
+    if last_good is not None and last_good.settings.on_bad_manifest is OnBadManifest.LAST_GOOD:
         with outcry.heard(last_good, site, clock):
             applied = Supervisor(last_good, site, clock, listener, actor).apply(None, reviewed)
     judged = last_good or Manifest(name, None, site.root, "")

@@ -1,0 +1,85 @@
+"""What was wrong with the words of a call, in the reader's language?
+
+Typer speaks English only: its complaints and the frame of its help pages are said here again. It is
+recognised by what its errors carry (a parameter, an option's name), never by their sentences, but
+for the unknown command and the word too many, which carry nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from mitrarr_runner.cli.session import Session
+from mitrarr_runner.engine.places import did_you_mean
+from mitrarr_runner.text import Text, text
+
+_EXTRA = re.compile(r"unexpected extra arguments?(?:\(s\))? \(([^)]*)\)")
+_COMMAND = re.compile(r"No such command '([^']*)'")
+
+
+def complaint(error: Any) -> tuple[Text, Text | None]:
+    """The complaint, and a hint where a close name is known."""
+    option = getattr(error, "option_name", None)
+    parameter = getattr(error, "param", None)
+    unknown = _COMMAND.search(error.format_message())
+    if unknown is not None:
+        known = getattr(getattr(error.ctx, "command", None), "commands", {})
+        return text('there is no verb "{name}"', name=unknown[1]), did_you_mean(unknown[1], known)
+    if option is not None and getattr(error, "possibilities", ...) is not ...:
+        known = error.possibilities or ()
+        return text("there is no option {name}", name=option), did_you_mean(option, known)
+    if option is not None:
+        return text("{name} wants a value", name=option), None
+    if error.format_message() == "Missing command.":
+        return text("which verb?"), None
+    extra = _EXTRA.search(error.format_message())
+    if extra is not None:
+        return text("one word too many: {words}", words=extra[1]), None
+    if parameter is not None:
+        name = _name(parameter)
+        if type(error).__name__ == "MissingParameter":
+            return text("{name} is missing", name=name), None
+        return text("{name}: this value cannot be used", name=name), None
+    return text("{words}", words=error.format_message()), None
+
+
+def _name(parameter: Any) -> str:
+    """--batch-size, or an argument's word as the help page has it."""
+    longest: str = max(parameter.opts, key=len)
+    return longest if longest.startswith("-") else str(parameter.make_metavar(None)).strip("[]")
+
+
+def _framed(page: str, ctx: Any) -> str:
+    """A help page with its frame in the reader's language."""
+    session = ctx.find_root().obj
+    if not isinstance(session, Session):
+        return page
+    frame = (
+        ("Usage:", text("Usage:")),
+        ("Options:", text("Options:")),
+        ("Arguments:", text("Arguments:")),
+        ("Commands:", text("Verbs:")),
+        ("Show this message and exit.", text("Show this page.")),
+        ("[required]", text("[required]")),
+        ("[default: ", text("[default: ")),
+    )
+    for english, words in frame:
+        page = page.replace(english, session.say(words))
+    return page
+
+
+class Page(TyperCommand):
+    """A verb whose help page is framed in the reader's language."""
+
+    def get_help(self, ctx: Any) -> str:
+        return _framed(super().get_help(ctx), ctx)
+
+
+class Pages(TyperGroup):
+    """The same for a group of verbs."""
+
+    def get_help(self, ctx: Any) -> str:
+        return _framed(super().get_help(ctx), ctx)

@@ -9,14 +9,26 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from mitrarr_runner.store import trouble
 
-if TYPE_CHECKING:
-    from mitrarr_runner.store.database import Database
+
+class Statements(Protocol):
+    """What is needed of a Database here (which itself needs this module to be opened)."""
+
+    path: Path
+
+    def row(self, sql: str, /, **values: object) -> sqlite3.Row | None: ...
+
+    def rows(self, sql: str, /, **values: object) -> list[sqlite3.Row]: ...
+
+    def execute(self, sql: str, /, **values: object) -> int: ...
+
+    def transaction(self) -> AbstractContextManager[None]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +42,13 @@ class Schema:
 SCHEMA = Schema(Path(__file__).with_name("migrations"), 1)
 
 
-def version_of(database: Database) -> int:
+def version_of(database: Statements) -> int:
     """0: made, but killed before its first table; nothing was stored yet."""
     row = database.row("PRAGMA user_version")
     return int(row[0]) if row else 0
 
 
-def refuse_unknown(database: Database, schema: Schema) -> None:
+def refuse_unknown(database: Statements, schema: Schema) -> None:
     """Raise StateError for a store of a newer program, and for somebody else's database."""
     found = version_of(database)
     if found > schema.version:
@@ -45,7 +57,7 @@ def refuse_unknown(database: Database, schema: Schema) -> None:
         raise trouble.foreign(database.path)
 
 
-def migrate(database: Database, schema: Schema) -> None:
+def migrate(database: Statements, schema: Schema) -> None:
     """Bring a store up to the schema's version; expects no open transaction."""
     for number in range(version_of(database) + 1, schema.version + 1):
         script = next(schema.folder.glob(f"{number:04d}_*.sql"))

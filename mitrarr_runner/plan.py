@@ -33,6 +33,8 @@ ON_TIME = timedelta(minutes=10)
 may be called every minute or every five; a grace of seconds drops runs silently."""
 
 
+_AT_ONCE = timedelta(0)
+
 _RARELY = timedelta(days=366 * 8)
 """Between two slots at most: from one leap day to the next over a century that has none."""
 
@@ -154,6 +156,11 @@ def _parsed(expression: str) -> schedule.Cron:
     return schedule.parse(expression)
 
 
+@lru_cache(maxsize=20_000)
+def _fingerprint(expression: str, zone: str) -> str:
+    return schedule.fingerprint(expression, zone)
+
+
 @lru_cache(maxsize=1000)
 def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
@@ -184,6 +191,8 @@ def slots_between(job: Job, start: datetime, end: datetime) -> Iterator[datetime
 
 
 def jitter_of(job: Job) -> timedelta:
+    if not job.schedule.jitter:
+        return _AT_ONCE
     return timedelta(seconds=schedule.jitter(job.name, job.schedule.jitter))
 
 
@@ -194,7 +203,7 @@ def _memory(job: Job, view: StateView, now: datetime) -> JobMemory:
     until then; it starts anew instead.
     """
     known = view.memories.get(job.name)
-    fingerprint = schedule.fingerprint(job.schedule.cron or "", job.schedule.timezone)
+    fingerprint = _fingerprint(job.schedule.cron or "", job.schedule.timezone)
     if known is not None and known.fingerprint == fingerprint and known.floor <= now:
         return known
     first = job.schedule.first is First.NOW and (known is None or known.fingerprint != fingerprint)

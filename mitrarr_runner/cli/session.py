@@ -97,7 +97,8 @@ def _written(value: object, margin: str = "") -> str:
         )
         return "{\n" + ",\n".join(items) + f"\n{margin}}}"
     if isinstance(value, list) and len(value) > _LONG:
-        lines = (inner + json.dumps(item, ensure_ascii=False) for item in value)
+        encode = json.JSONEncoder(ensure_ascii=False).encode
+        lines = (inner + encode(item) for item in value)
         return "[\n" + ",\n".join(lines) + f"\n{margin}]"
     return json.dumps(value, ensure_ascii=False, indent=2).replace("\n", "\n" + margin)
 

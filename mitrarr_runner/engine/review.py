@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from mitrarr_runner import templates
+from mitrarr_runner.clock import iso
 from mitrarr_runner.errors import MitrarrError
 from mitrarr_runner.intake import spool
 from mitrarr_runner.manifest.diff import Change, ChangeKind
@@ -34,7 +35,8 @@ SpoolState: TypeAlias = Callable[[Source], Text]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One sentence. at fills its hole {at}; counts are dates and numbers to be shown after it."""
+    """One sentence. at: what its hole {at} holds, for a reader who has a calendar and a language;
+    counts: dates and numbers to be shown after it."""
 
     text: Text
     at: datetime | None = None
@@ -91,11 +93,12 @@ def _of_job(old: Job | None, new: Job, review: Review) -> Iterator[Note]:
     if slot is None:
         yield Note(text("runs only when asked"))
     elif old is not None:
-        yield Note(text("starts anew: first slot {at}; past slots are not run"), slot)
+        told = text("starts anew: first slot {at}; past slots are not run", at=iso(slot))
+        yield Note(told, slot)
     elif new.schedule.first is First.NOW:
-        yield Note(text("new; runs once at the first apply, then at {at}"), slot)
+        yield Note(text("new; runs once at the first apply, then at {at}", at=iso(slot)), slot)
     else:
-        yield Note(text("new; first slot {at}; past slots are not run"), slot)
+        yield Note(text("new; first slot {at}; past slots are not run", at=iso(slot)), slot)
 
 
 def _line(job: Job) -> tuple[str, str]:

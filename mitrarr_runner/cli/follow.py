@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from zoneinfo import ZoneInfo
 
-from mitrarr_runner.cli.look import run_named
 from mitrarr_runner.cli.place import Place
 from mitrarr_runner.cli.progress import Line
+from mitrarr_runner.cli.reading import run_named
 from mitrarr_runner.cli.session import Session
 from mitrarr_runner.engine.control import alive
 from mitrarr_runner.engine.follow import Tail

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
 from mitrarr_runner.cli.place import Place, job_place, place, place_with
+from mitrarr_runner.cli.reading import run_named
 from mitrarr_runner.cli.screen import show, width
 from mitrarr_runner.cli.session import Session, output_format
 from mitrarr_runner.cli.verb import Verb, session
 from mitrarr_runner.engine.report.history import History, RunLog
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.manifest.model import Manifest
-from mitrarr_runner.redact import safe
 from mitrarr_runner.store.database import Database
 from mitrarr_runner.store.runs import Run
 from mitrarr_runner.text import mark, text
@@ -24,7 +23,6 @@ _CONFIG = typer.Option(
     "--config", help=mark("Manifest file or folder; default: $MITRARR_CONFIG, then ./configs/prod.")
 )
 _FORMAT = typer.Option("--format", help=mark("text for people, json for programs."))
-_RUN = re.compile(r"[rR]?([1-9][0-9]{0,17})")
 
 
 def status(
@@ -180,20 +178,6 @@ def _log(
         here.clock.now(),
         ZoneInfo(found.manifest.settings.timezone),
     )
-
-
-def run_named(db: Database | None, job: str, wanted: str) -> Run:
-    from mitrarr_runner.store import runs
-
-    matched = _RUN.fullmatch(wanted.strip())
-    run = runs.get(db, int(matched[1])) if db is not None and matched else None
-    if run is None or run.job != job:
-        raise UsageError(
-            text("{job} has no run {run}", job=job, run=safe(wanted, 30)),
-            code="unknown_run",
-            hint=text("see its runs: mitrarr history {job}", job=job),
-        )
-    return run
 
 
 def _output(found: Place, run: Run, last: int | None) -> list[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import TypeVar
@@ -12,9 +13,12 @@ from mitrarr_runner.engine.places import did_you_mean
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.redact import safe
+from mitrarr_runner.store import runs
 from mitrarr_runner.store.database import Database
+from mitrarr_runner.store.runs import Run
 from mitrarr_runner.text import text
 
+_RUN = re.compile(r"[rR]?([1-9][0-9]{0,17})")
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
@@ -62,3 +66,16 @@ def check_known(name: str, known: Iterable[str], kind: str) -> None:
         message = text("there is no destination {name}", name=safe(name, 64))
     hint = did_you_mean(name, names) or text("the manifest has: {names}", names=", ".join(names))
     raise UsageError(message, code=f"unknown_{kind}", hint=hint)
+
+
+def run_named(db: Database | None, job: str, wanted: str) -> Run:
+    """A run of a job by its handle (r12); raises UsageError (unknown_run)."""
+    matched = _RUN.fullmatch(wanted.strip())
+    run = runs.get(db, int(matched[1])) if db is not None and matched else None
+    if run is None or run.job != job:
+        raise UsageError(
+            text("{job} has no run {run}", job=job, run=safe(wanted, 30)),
+            code="unknown_run",
+            hint=text("see its runs: mitrarr history {job}", job=job),
+        )
+    return run

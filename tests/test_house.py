@@ -68,6 +68,7 @@ MAY_BE_HEAVY = ("cli", "api", "findface.simulator")
 CACHES = {
     "nist.fields": "the same few numbers of fields in every record",
     "plan": "the same schedules and zones for every slot of a plan",
+    "schedule.instants": "ten thousand lines of one zone ask for the same offsets",
     "schedule.grammar": "ten thousand lines of cron are made of a few hundred columns",
     "templates": "one Jinja2 environment: 50 ms each",
 }

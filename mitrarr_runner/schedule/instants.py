@@ -21,6 +21,7 @@ import calendar
 from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner.schedule.grammar import Cron
@@ -114,6 +115,7 @@ def _local(reading: int) -> datetime:
     return (_EPOCH + timedelta(seconds=reading)).replace(tzinfo=None)
 
 
+@lru_cache(maxsize=20_000)
 def _offset(zone: ZoneInfo, instant: int) -> int:
     shift = (_EPOCH + timedelta(0, instant)).astimezone(zone).utcoffset()
     assert shift is not None  # noqa: S101 - a ZoneInfo always knows
@@ -130,7 +132,8 @@ def _pieces(zone: ZoneInfo, start: int, stop: int) -> Iterator[tuple[int, int, i
     while start < stop:
         end, following = start, offset
         while following == offset and end < stop and end - start < longest:
-            known, end = end, min(end + _PROBE, stop)
+            # Probes stand on a grid, so that all lines of a zone ask for the same instants.
+            known, end = end, min((end // _PROBE + 1) * _PROBE, stop)
             following = _offset(zone, end)
         if following != offset:
             end = _change(zone, known, end, offset)

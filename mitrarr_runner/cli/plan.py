@@ -89,18 +89,20 @@ def plan(
     ] = False,
 ) -> int:
     from mitrarr_runner.engine import saved_file
+    from mitrarr_runner.manifest import garbage
 
     here = session(ctx)
     wanted = output_format(format, FORMATS)
     asked = _Asked(path, at, start, end, against, state, out)
     _check(asked)
-    if path is not None and saved_file.recognised(here.cwd / path):
-        shown = _saved(here, asked)
-    elif start is not None or end is not None:
-        return _slots(here, asked, wanted)
-    else:
-        shown = _planned(here, asked)
-    _print(here, shown, wanted)
+    with garbage.left_alone():  # a plan of thousands of jobs is made once and thrown away whole
+        if path is not None and saved_file.recognised(here.cwd / path):
+            shown = _saved(here, asked)
+        elif start is not None or end is not None:
+            return _slots(here, asked, wanted)
+        else:
+            shown = _planned(here, asked)
+        _print(here, shown, wanted)
     return SOMETHING_TO_DO if detailed_exitcode and shown.plan.starting else 0
 
 

@@ -40,8 +40,10 @@ class Capture:
         return os.open(path, flags, 0o600)
 
     def line(self, words: str) -> None:
-        """A line of our own, between the output of the steps."""
-        self._keep((words + "\n").encode("utf-8", "backslashreplace"))
+        """A line of our own, after what the steps have printed so far: through the same pipe,
+        because what is still in there came first.
+        """
+        atomic.write_all(self.descriptor, (words + "\n").encode("utf-8", "backslashreplace"))
 
     def close(self, wait: float = 2.0) -> None:
         """Close our write end and wait for what is still in the pipe (not for a stray holder)."""

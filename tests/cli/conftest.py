@@ -168,3 +168,19 @@ def terminal(site: Any) -> Callable[..., Seen]:
             return Seen(process.wait(60), raw.decode("utf-8"))
 
     return call
+
+
+@pytest.fixture
+def background(site: Any) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """`background("apply")` in the background; what still runs at the end of the test is ended."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def call(*words: str) -> subprocess.Popen[bytes]:
+        started.append(site.start(*words))
+        return started[-1]
+
+    yield call
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(30)

@@ -142,10 +142,10 @@ def test_a_forgotten_drain_reminds_once_and_is_over_with_it(site: Any, job: Job)
     assert "is over" in site.run("apply").out
 
 
-def test_wait_ends_when_nothing_runs(site: Any, job: Job) -> None:
+def test_wait_ends_when_nothing_runs(site: Any, job: Job, background: Any) -> None:
     site.write(jobs={"a": job("sh", "-c", "touch on; while ! test -e go; do sleep 0.1; done")})
     site.due()
-    apply = site.start("apply")
+    apply = background("apply")
     wait_for(lambda: (site.root / "on").exists())
     busy = site.run("drain", "--wait", "0.3")
     assert busy.code == 3
@@ -169,11 +169,11 @@ def test_wait_with_nothing_running_is_over_at_once(site: Any, mitrarr: Call, job
 
 
 def test_on_a_terminal_the_wait_is_one_line(
-    site: Any, job: Job, terminal: Callable[..., Any]
+    site: Any, job: Job, terminal: Callable[..., Any], background: Any
 ) -> None:
     site.write(jobs={"a": job("sh", "-c", "touch on; sleep 60")})
     site.due()
-    apply = site.start("apply")
+    apply = background("apply")
     wait_for(lambda: (site.root / "on").exists())
     seen = terminal("drain", "--wait", "0.6")
     assert seen.code == 3
@@ -183,12 +183,14 @@ def test_on_a_terminal_the_wait_is_one_line(
     apply.wait(20)
 
 
-def test_a_slot_that_waited_for_the_running_one_is_not_started(site: Any, job: Job) -> None:
+def test_a_slot_that_waited_for_the_running_one_is_not_started(
+    site: Any, job: Job, background: Any
+) -> None:
     """overlap: queue; the worker that ends would take it."""
     script = "touch on; while ! test -e go; do sleep 0.1; done"
     site.write(jobs={"a": job("sh", "-c", script, overlap="queue")})
     site.due()
-    apply = site.start("apply")
+    apply = background("apply")
     wait_for(lambda: (site.root / "on").exists())
     with site.store() as db, db.transaction():  # the next slot, as if a minute had passed
         db.execute("UPDATE slots SET slot = slot - 600")

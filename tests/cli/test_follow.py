@@ -101,15 +101,16 @@ def lines_until(process: subprocess.Popen[str], wanted: str) -> list[str]:
     found: list[str] = []
     while wanted not in found:
         line = process.stdout.readline()
-        assert line, f"it ended without {wanted!r}: {found}"
+        if not line:
+            raise AssertionError((wanted, found, process.communicate()[1]))
         found.append(line.rstrip("\n"))
     return found
 
 
-def test_the_running_run_to_its_end(site: Any, job: Job, follow: Any) -> None:
+def test_the_running_run_to_its_end(site: Any, job: Job, follow: Any, background: Any) -> None:
     site.write(jobs={"a": job("sh", "-c", STAIRS)})
     site.due()
-    apply = site.start("apply")
+    apply = background("apply")
     wait_for(lambda: site.history() and list((site.root / "logs" / "runs" / "a").glob("*.log")))
     process = follow("a")
     head = lines_until(process, "one")
@@ -123,10 +124,12 @@ def test_the_running_run_to_its_end(site: Any, job: Job, follow: Any) -> None:
     assert apply.wait(20) == 0
 
 
-def test_a_run_that_fails_is_no_failure_of_the_reader(site: Any, job: Job, follow: Any) -> None:
+def test_a_run_that_fails_is_no_failure_of_the_reader(
+    site: Any, job: Job, follow: Any, background: Any
+) -> None:
     site.write(jobs={"a": job("sh", "-c", STAIRS + "; exit 3")})
     site.due()
-    apply = site.start("apply")
+    apply = background("apply")
     wait_for(lambda: site.history())
     process = follow("a")
     lines_until(process, "one")
@@ -171,13 +174,13 @@ def test_an_ended_run_by_its_handle(site: Any, job: Job, follow: Any) -> None:
 
 @pytest.mark.parametrize("running", [True, False])
 def test_ctrl_c_ends_the_look_and_not_the_run(
-    site: Any, job: Job, follow: Any, running: bool
+    site: Any, job: Job, follow: Any, running: bool, background: Any
 ) -> None:
     site.write(jobs={"a": job("sh", "-c", STAIRS)})
     apply = None
     if running:
         site.due()
-        apply = site.start("apply")
+        apply = background("apply")
         wait_for(lambda: site.history())
     process = follow("a")
     if running:

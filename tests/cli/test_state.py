@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -79,6 +80,7 @@ def test_restore_asks_and_nobody_answers(applied: Any, mitrarr: Any) -> None:
     assert not list(applied.root.glob("state.before-*"))
 
 
+@pytest.mark.skipif(shutil.which("script") is None, reason="script(1) is not here")
 @pytest.mark.parametrize(("typed", "code"), [("yes\n", 0), ("no\n", 1), ("\n", 1)])
 def test_restore_asks_a_person(applied: Any, mitrarr: Any, typed: str, code: int) -> None:
     """On a real terminal (script(1) gives one)."""

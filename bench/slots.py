@@ -3,16 +3,23 @@
     python bench/slots.py
 
 Prints, for each line of cron: CPU microseconds per slot of ours, and how many times that the other
-two need on the same machine in the same minute (ratios travel, microseconds do not). The last line
-is the time of 100,000 slots. The zone has changes of its clock, and the span crosses them.
+two need on the same machine in the same minute (ratios travel, microseconds do not). Then the time
+of 100,000 slots, and the CPU of a whole `mitrarr plan --from --until` that lists as many (limit 1 s
+on an idle machine). The zone has changes of its clock, and the span crosses them.
 """
 
 from __future__ import annotations
 
+import json
+import resource
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
@@ -25,6 +32,27 @@ START = datetime(2026, 1, 1, 5, tzinfo=UTC)
 FAR = START + timedelta(days=366 * 40)
 LINES = ("* * * * *", "*/10 * * * *", "0 * * * *", "30 2 * * *", "0 0 1 * *")
 ROUNDS = 3
+
+
+def whole_plan(slots: int) -> float:
+    """CPU seconds of one `mitrarr plan --from --until` that lists so many slots."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "prod.json"
+        steps = [{"command": {"argv": ["true"]}}]
+        manifest = {
+            "version": 1,
+            "settings": {"timezone": str(ZONE), "root": "."},
+            "jobs": {"a": {"schedule": "* * * * *", "steps": steps}},
+        }
+        path.write_text(json.dumps(manifest))
+        until = START + timedelta(minutes=slots)
+        words = ["--from", START.isoformat(), "--until", until.isoformat(), "--format", "json"]
+        argv = [sys.executable, "-m", "mitrarr_runner.wake", "plan", str(path), *words]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(argv, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert len(json.loads(done.stdout)["slots"]) == slots
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def ours(line: str) -> Iterator[datetime]:
@@ -76,6 +104,8 @@ def main() -> None:
         f"100,000 slots of {line}: {own * 100:.0f} ms; "
         f"croniter {other[0] / own:.0f}x, cronsim {other[1] / own:.0f}x"
     )
+    whole = min(whole_plan(100_000) for _ in range(3))
+    print(f"100,000 slots of plan --from --until, JSON: {whole:.2f} s of CPU (limit 1 s)")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,12 @@ class Desk:
         return self._states(places.place(self.call, self.config))
 
     def job(self, job: str) -> Mapping[str, Any]:
-        return next(state for state in self._states(self._place(job)) if state["name"] == job)
+        found = self._place(job)
+        known = (state for state in self._states(found) if state["name"] == job)
+        state = next(known, None)
+        if state is None:  # taken while the manifest cannot be read, and nothing is known of it
+            raise UnknownJob(places.unknown_job(job, found.manifest))
+        return state
 
     def _states(self, found: Place) -> list[Mapping[str, Any]]:
         db = found.open_readonly()

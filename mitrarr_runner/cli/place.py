@@ -37,6 +37,14 @@ def job_place(session: Session, given: str | None, job: str) -> Place:
     found = places.job_place(_call(session), given, job)
     if found.usable is None:
         session.warn(text("warning: the manifest cannot be read; {job} is taken as it is", job=job))
+    elif job not in found.usable.jobs:
+        session.warn(
+            text(
+                "warning: the manifest has errors and its last good version has no {job};"
+                " it is taken as it is",
+                job=job,
+            )
+        )
     return found
 
 
@@ -45,4 +53,12 @@ def place_with(session: Session, given: str | None, wanted: Callable[[Manifest],
 
 
 def destination_place(session: Session, given: str | None, destination: str) -> Place:
-    return places.destination_place(_call(session), given, destination)
+    found = places.destination_place(_call(session), given, destination)
+    if found.usable is None or destination not in found.usable.destinations:
+        session.warn(
+            text(
+                "warning: the manifest has errors; the destination {name} is taken as it is",
+                name=destination,
+            )
+        )
+    return found

@@ -153,7 +153,8 @@ def _beside(root: Path) -> Iterator[Path]:
 def job_place(call: Call, given: str | None, job: str) -> Place:
     """The place whose manifest has the job: the usual one, else another one of the same site.
 
-    Where the manifest cannot be read at all, any job is taken (`Place.usable` is None then).
+    While the manifest cannot be read, any job is taken: the last good version may not know it yet,
+    and what must not run must not wait for a mended file.
     """
     found = place(call, given)
     if job in found.manifest.jobs:
@@ -162,7 +163,7 @@ def job_place(call: Call, given: str | None, job: str) -> Place:
         for other in _others(call, found):
             if job in other.manifest.jobs:
                 return other
-    if found.broken and found.usable is None:
+    if found.broken:
         return found
     raise unknown_job(job, found.manifest)
 
@@ -176,7 +177,7 @@ def destination_place(call: Call, given: str | None, destination: str) -> Place:
         for other in _others(call, found):
             if destination in other.manifest.destinations:
                 return other
-    if found.broken and found.usable is None:
+    if found.broken:
         return found
     raise UsageError(
         text("there is no destination {name}", name=destination),

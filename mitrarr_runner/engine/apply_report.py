@@ -87,7 +87,7 @@ class Screen:
                 path=self._path,
                 fingerprint=plan.fingerprint[:7],
                 host=socket.gethostname(),
-                moment=say.moment(plan.at, self._zone),
+                moment=say.moment(plan.at, self._zone, seconds=False),
             )
         )
         for line in _held(self._manifest.name, plan, view, self._zone, say):
@@ -207,13 +207,14 @@ class Screen:
     def _head(self, job: str, run: int) -> str:
         entry = self._entries.get(job)
         if entry is None or entry.slot is None:
-            return self._say("{job}  by hand, run r{run}", job=job, run=run)
-        values = {"job": job, "hour": self._say.hour(entry.slot, self._zone, self._at), "run": run}
+            return self._say("{job}  by hand, run r{run}", job=job, run=str(run))
+        hour = self._say.hour(entry.slot, self._zone, self._at)
+        values = {"job": job, "hour": hour, "run": str(run)}  # a handle has no thousands
         if entry.run is not None:
             return self._say(
                 "{job}  slot {hour} once more, after r{lost} was lost; run r{run}",
                 **values,
-                lost=entry.run,
+                lost=str(entry.run),
             )
         late = gap.delay(entry, self._at)
         if late is None:

@@ -92,7 +92,9 @@ def _of_job(
 
 def _interrupted(run: Run, entries: list[PlannedRun]) -> Text:
     if any(entry.run == run.id for entry in entries):
-        return text("{run} was interrupted: its process is gone; goes on now", run=run.handle)
+        return text("{run} was interrupted; recovered now", run=run.handle)
+    if any(entry.starts for entry in entries):
+        return text("{run} was interrupted; runs again now", run=run.handle)
     return text("{run} was interrupted: its process is gone", run=run.handle)
 
 

@@ -1,0 +1,266 @@
+"""What a person sees while apply works and at its end; golden files of whole screens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from mitrarr_runner import schedule
+from mitrarr_runner.delivery.desk import Shown
+from mitrarr_runner.engine.apply import Applied, Ended
+from mitrarr_runner.engine.apply_report import Screen
+from mitrarr_runner.engine.report import gap
+from mitrarr_runner.engine.report.ended import ended_text
+from mitrarr_runner.engine.report.gap import Before
+from mitrarr_runner.engine.report.standing import JobStanding, Standing
+from mitrarr_runner.manifest.model import Job, Manifest, Schedule, Step
+from mitrarr_runner.plan import Plan, StateView, plan
+from mitrarr_runner.store import deliveries
+from mitrarr_runner.store.drains import Drain
+from mitrarr_runner.store.jobs import JobMemory
+from mitrarr_runner.store.pauses import Pause, Paused
+from mitrarr_runner.store.registry import Noted, Record, State
+from mitrarr_runner.store.runs import Cause, Outcome, ProcessId, Run
+from mitrarr_runner.text import LANGUAGES, Catalogue, text, to_data
+
+GOLDEN = Path(__file__).with_name("golden")
+NOW = datetime(2026, 11, 22, 6, 20, 7, tzinfo=UTC)  # Sunday, 03:20:07 in São Paulo
+ZONE = "America/Sao_Paulo"
+SAY = Catalogue("en")
+STEPS = tuple(Step(kind, {}) for kind in ("register_nist", "send_to_findface", "check_volume"))
+JOBS = {
+    "adiciona_nists": Job("adiciona_nists", Schedule("*/10 * * * *", ZONE), STEPS),
+    "rsync_espelho": Job("rsync_espelho", Schedule("0 3 * * *", ZONE), (Step("command", {}),)),
+}
+MANIFEST = Manifest("prod", None, Path("/x"), "41be09d00000", jobs=JOBS)
+
+
+def local(clock: str) -> datetime:
+    hour, minute = map(int, clock.split(":"))
+    return datetime(2026, 11, 22, hour + 3, minute, tzinfo=UTC)
+
+
+def night() -> StateView:
+    """The last apply was at 02:46, the host was down until 03:17, a run of 02:40 was cut short."""
+    memories = {
+        name: JobMemory(
+            name, schedule.fingerprint(job.schedule.cron or "", ZONE), since, None, False
+        )
+        for (name, job), since in zip(JOBS.items(), (local("02:46"), local("02:46")), strict=True)
+    }
+    lost = Run(
+        8838, "adiciona_nists", local("02:40"), Cause.SCHEDULE, 0, False, None, "", "",
+        ProcessId(1, "1", "boot", "srv-ingest01"), "f", "", local("02:40"), None, None, {},
+    )  # fmt: skip
+    return StateView(memories=memories, lost={"adiciona_nists": lost})
+
+
+def finding() -> Noted:
+    what = text(
+        "file truncated: it ends {remaining} bytes into record {record}", remaining=4, record=3
+    )
+    return Noted("nist_truncated", "error", what)
+
+
+def after() -> Standing:
+    return Standing(
+        "prod", "41be09d00000", NOW + timedelta(seconds=51), ZoneInfo(ZONE), "srv-ingest01",
+        applied=NOW,
+        jobs=(
+            JobStanding("adiciona_nists", next_slot=local("03:30")),
+            JobStanding("rsync_espelho", next_slot=local("03:00") + timedelta(days=1)),
+        ),
+        registry={State.QUARANTINED: 1},
+        deliveries={deliveries.State.PARKED: 1},
+        quarantined=[
+            Record(
+                311, "Q311", "DETRAN", "123", "T", "ab" * 32, 1, 1, State.QUARANTINED,
+                "nist_truncated", (finding(),), None, "", NOW, NOW,
+            )
+        ],
+        parked=[
+            Shown(
+                "D902", "findface", "DETRAN", deliveries.State.PARKED, "server_no_face", "R7", NOW,
+                NOW, None, (),
+            )
+        ],
+    )  # fmt: skip
+
+
+def step(job: str, position: int, kind: str, message: Any, **counts: int) -> Mapping[str, Any]:
+    return {
+        "event": "step_done", "job": job, "position": position, "kind": kind,
+        "message": to_data(message), "counts": counts,
+    }  # fmt: skip
+
+
+EVENTS: tuple[Mapping[str, Any], ...] = (
+    {"event": "started", "job": "adiciona_nists", "run": 8841},
+    {"event": "started", "job": "rsync_espelho", "run": 8842},
+    step(
+        "adiciona_nists", 1, "register_nist",
+        text("231 files in 3s: 228 registered, 2 repeated, 1 quarantined"),
+        registered=228, repeated=2, quarantined=1,
+    ),
+    step("rsync_espelho", 1, "command", text("rsync: exit code 0")),
+    {"event": "finished", "job": "rsync_espelho", "run": 8842, "outcome": "ok", "seconds": 8},
+    step(
+        "adiciona_nists", 2, "send_to_findface",
+        text("240 in 39s (6.2/s): 236 sent, 3 already there, 1 parked"),
+        people=240, sent=236, adopted=3, parked=1, pending=0,
+    ),
+    step(
+        "adiciona_nists", 3, "check_volume",
+        text("today until 03:20: 228; Sunday range 140-270: normal"),
+    ),
+    {"event": "finished", "job": "adiciona_nists", "run": 8841, "outcome": "ok", "seconds": 43},
+)  # fmt: skip
+
+
+def screen(
+    view: StateView,
+    *,
+    made: Plan | None = None,
+    before: Before | None = None,
+    events: tuple[Mapping[str, Any], ...] = (),
+    say: Catalogue = SAY,
+    width: int | None = 80,
+) -> tuple[list[str], Screen, Plan]:
+    lines: list[str] = []
+    made = made or plan(MANIFEST, view, NOW)
+    before = before or Before(NOW - timedelta(seconds=60), NOW - timedelta(days=9))
+    shown = Screen(MANIFEST, "configs/prod", say, lines.append, None, before, width)
+    shown.planned(made, view)
+    for event in events:
+        shown.event(event)
+    return lines, shown, made
+
+
+def whole(say: Catalogue = SAY) -> list[str]:
+    before = Before(local("02:46"), local("03:17"))
+    lines, shown, made = screen(night(), before=before, events=EVENTS, say=say)
+    entries = {entry.job: entry for entry in made.starting}
+    ended = (
+        Ended(entries["rsync_espelho"], 8842, Outcome.OK, 8),
+        Ended(entries["adiciona_nists"], 8841, Outcome.OK, 43),
+    )
+    applied = Applied(made, ended, (), (), False, 51)
+    return [*lines, *ended_text(applied, shown.counts, after(), say, 80)]
+
+
+@pytest.fixture(autouse=True)
+def host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "srv-ingest01")
+
+
+def test_after_a_night_with_a_reboot() -> None:
+    found = "\n".join(whole()) + "\n"
+    golden = GOLDEN / "apply_night.txt"
+    if os.environ.get("GOLDEN") == "write":
+        golden.write_text(found, encoding="utf-8")
+    assert found == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_80_columns_of_latin_1_are_enough(language: str) -> None:
+    for line in whole(Catalogue(language)):
+        assert len(line) <= 80, line
+        line.encode("latin-1")
+
+
+def test_into_a_pipe_nothing_is_wrapped() -> None:
+    lines, _, _ = screen(night(), before=Before(local("02:46"), local("03:17")), width=None)
+    assert any(
+        line.startswith("  adiciona_nists  02:50 03:00 03:10  missed, and not repeated (catch_up:")
+        and line.endswith("latest)")
+        for line in lines
+    )
+
+
+def test_on_time_nothing_is_told_of_before() -> None:
+    memories = {
+        name: JobMemory(name, schedule.fingerprint(job.schedule.cron or "", ZONE), NOW, None, False)
+        for name, job in JOBS.items()
+    }
+    lines, _, _ = screen(StateView(memories=memories))
+    assert lines == [
+        "APPLY  configs/prod  manifest 41be09d  srv-ingest01  Sun 2026-11-22 03:20 -03:00",
+        "Nothing to do.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("applied", "booted", "expected"),
+    [
+        (None, "03:17", ""),
+        ("03:19", "03:17", ""),
+        ("02:46", "03:17", "Server restarted at 03:17. Last apply: 02:46. Nothing was missed."),
+        ("02:46", "01:00", "Last apply: 02:46 (34m07s ago). Nothing was missed."),
+    ],
+)
+def test_the_gap(applied: str | None, booted: str, expected: str) -> None:
+    before = Before(local(applied) if applied else None, local(booted))
+    empty = Plan(NOW, "prod", "f", (), ())
+    lines = gap.told(MANIFEST, empty, StateView(), before, ZoneInfo(ZONE), SAY, None)
+    assert "\n".join(lines) == expected
+
+
+def test_a_run_by_hand_says_that_the_job_is_paused_or_the_manifest_drained() -> None:
+    from mitrarr_runner.engine.apply import by_hand
+
+    pause = Pause(Paused.JOB, "rsync_espelho", "operador.b", "x", local("02:00"), None)
+    made = by_hand(MANIFEST, "rsync_espelho", NOW)
+    lines, _, _ = screen(StateView(pauses={"rsync_espelho": pause}), made=made)
+    told = " ".join(line.strip() for line in lines)
+    assert "rsync_espelho is paused since 02:00 by operador.b; this run starts all the same" in told
+    drained = StateView(drain=Drain("operador.c", "", local("03:00")))
+    lines, _, _ = screen(drained, made=made)
+    assert "prod is draining since 03:00 by operador.c; this run starts all" in " ".join(lines)
+    over = replace(pause, until=local("03:00"))
+    lines, _, _ = screen(StateView(pauses={"rsync_espelho": over}), made=made)
+    assert not any("paused" in line for line in lines)
+
+
+def test_a_bad_end_names_the_log_and_a_recovery_what_it_repeats() -> None:
+    view = replace(night(), memories={})
+    view = replace(
+        view,
+        memories={
+            name: JobMemory(
+                name, schedule.fingerprint(j.schedule.cron or "", ZONE), NOW, None, False
+            )
+            for name, j in JOBS.items()
+        },
+    )
+    events = (
+        {"event": "started", "job": "adiciona_nists", "run": 8841},
+        {
+            "event": "finished",
+            "job": "adiciona_nists",
+            "run": 8841,
+            "outcome": "failed",
+            "seconds": 2,
+        },
+    )
+    lines, _, made = screen(view, events=events)
+    assert [entry.run for entry in made.starting] == [8838]
+    assert "adiciona_nists  slot 02:40 once more, after r8838 was lost; run r8841" in lines
+    assert lines[-2:] == ["  FAILED in 2s", "  look: mitrarr logs adiciona_nists --run r8841"]
+
+
+def test_the_summary_closes() -> None:
+    """Every job that was to start, and every one that a need kept from it, is in the parts."""
+    _, shown, made = screen(night())
+    one, other = made.starting[:2]
+    ended = (Ended(one, 1, Outcome.FAILED, 1), Ended(other, None, None))
+    applied = Applied(made, ended, (), (one,), False, 3)
+    lines = ended_text(applied, shown.counts, replace(after(), quarantined=(), parked=()), SAY, 80)
+    assert lines[1] == "SUMMARY  3 jobs, 1 FAILED, 1 left to another apply, 1 not started.  3s"
+    assert "1 job found no free place and is left to the next apply" in lines

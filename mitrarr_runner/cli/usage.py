@@ -49,7 +49,8 @@ def complaint(error: Any) -> tuple[Text, Text | None]:
 def _name(parameter: Any) -> str:
     """--batch-size, or an argument's word as the help page has it."""
     longest: str = max(parameter.opts, key=len)
-    return longest if longest.startswith("-") else str(parameter.make_metavar(None)).strip("[]")
+    shown = longest if longest.startswith("-") else parameter.metavar or parameter.name.upper()
+    return str(shown).strip("[]")
 
 
 def _framed(page: str, ctx: Any) -> str:

@@ -19,6 +19,7 @@ from mitrarr_runner.engine.report.standing import (
     Mark,
     SpoolStanding,
     Standing,
+    VolumeStanding,
     events,
     outcome,
 )
@@ -26,6 +27,7 @@ from mitrarr_runner.engine.report.status import _legend, status_json, status_tex
 from mitrarr_runner.intake.spool import SpoolFile, SpoolLook
 from mitrarr_runner.manifest.model import Severity
 from mitrarr_runner.store import deliveries
+from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.incidents import Incident, IncidentState
 from mitrarr_runner.store.pauses import Pause, Paused
 from mitrarr_runner.store.registry import Noted, Record, State
@@ -87,6 +89,17 @@ def incident(number: int, rule: str, subject: str, severity: Severity, **more: A
     return Incident(number, rule, subject, severity, since=since, **options)
 
 
+def volume(label: str, low: int, high: int | None) -> VolumeStanding:
+    message = text(
+        "today until {hour}: {value}; at least {low}: {judged}",
+        hour="03:00",
+        value=228,
+        low=low,
+        judged=text("normal"),
+    )
+    return VolumeStanding(label, NOW - timedelta(minutes=4), low, high, message)
+
+
 def healthy() -> Standing:
     minute = timedelta(minutes=4, seconds=9)
     return replace(
@@ -111,6 +124,7 @@ def healthy() -> Standing:
         deliveries={deliveries.State.SENT: 1200},
         registered_today=228,
         sent_today=236,
+        volumes=(volume("adiciona_nists", 140, 270),),
     )
 
 
@@ -402,3 +416,48 @@ def test_runs_and_slots_become_one_row_of_events() -> None:
     assert [event.mark for event in events(ran, rows)] == [Mark.OK, Mark.MISSED]
     assert events(ran, rows)[1].slot == NOW - timedelta(minutes=15)
     assert [event.mark for event in events(ran, rows, lost=2)] == [Mark.OK, Mark.MISSED, Mark.LOST]
+
+
+def test_the_range_of_today_stands_beside_the_count() -> None:
+    def today(*volumes: VolumeStanding) -> list[str]:
+        lines = status_text(replace(healthy(), volumes=volumes), SAY, 80)
+        start = next(n for n, line in enumerate(lines) if line.startswith("TODAY"))
+        return lines[start:]
+
+    assert today() == ["TODAY   registered 228   sent 236"]
+    assert today(volume("a", 140, 270)) == [
+        "TODAY   registered 228 (usual until 03:00: 140-270)   sent 236"
+    ]
+    assert today(volume("a", 140, None)) == [
+        "TODAY   registered 228 (at least 140 until 03:00)   sent 236"
+    ]
+    assert today(volume("a", 140, 270), volume("b", 5, None)) == [
+        "TODAY   registered 228   sent 236",
+        "        a   today until 03:00: 228; at least 140: normal",
+        "        b   today until 03:00: 228; at least 5: normal",
+    ]
+
+
+def test_a_drain_is_in_the_first_line_and_needs_somebody() -> None:
+    drain = Drain("operador.b", "reboot", NOW - timedelta(minutes=5))
+    lines = status_text(replace(healthy(), drain=drain), SAY, 80)
+    assert lines[0].startswith("WARNING  1 warning, DRAINING  ")
+    assert lines[4:7] == [
+        ' - DRAINING  by operador.b, nothing new is started: "reboot"',
+        "             since 02:59 (5m00s)",
+        "             start runs again: mitrarr drain --off",
+    ]
+    reminded = replace(
+        healthy(),
+        drain=drain,
+        incidents=(
+            incident(
+                1,
+                "job_paused",
+                "manifest:prod",
+                Severity.WARNING,
+                detail={"actor": "operador.b", "reason": "reboot"},
+            ),
+        ),
+    )
+    assert [need.handle for need in needs(reminded, SAY)] == ["A1"], "told once"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,7 +22,7 @@ from mitrarr_runner.engine.state import gather
 from mitrarr_runner.errors import MitrarrError
 from mitrarr_runner.intake import spool
 from mitrarr_runner.intake.spool import SpoolLook
-from mitrarr_runner.manifest.model import Job, Manifest, Source
+from mitrarr_runner.manifest.model import Job, Manifest, Per, Source
 from mitrarr_runner.plan import Action, StateView, plan, upcoming
 from mitrarr_runner.site import Site
 from mitrarr_runner.store import incidents, pauses, readings, registry, runs, sightings
@@ -37,7 +37,7 @@ from mitrarr_runner.store.registry import State as FileState
 from mitrarr_runner.store.runs import Outcome, Run
 from mitrarr_runner.store.slots import SlotRow, SlotState
 from mitrarr_runner.store.tallies import registered_since, sent_since
-from mitrarr_runner.text import Text
+from mitrarr_runner.text import Text, from_data
 
 EVENTS = 12
 """How many of the last things that happened to a job are shown."""
@@ -115,6 +115,19 @@ class SpoolStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class VolumeStanding:
+    """What was last found of a label that is counted by the day, today. low: what is expected at
+    least by that time of this weekday; high: None = no upper end; message: the check's own words.
+    """
+
+    label: str
+    at: datetime
+    low: int
+    high: int | None
+    message: Text
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Everything `status` tells, at one instant.
 
@@ -141,6 +154,7 @@ class Standing:
     deliveries: Mapping[PersonState, int] = field(default_factory=dict)
     registered_today: int = 0
     sent_today: int = 0
+    volumes: tuple[VolumeStanding, ...] = ()
     incidents: tuple[Incident, ...] = ()
     paused_destinations: tuple[Pause, ...] = ()
     down: Mapping[str, str] = field(default_factory=dict)
@@ -187,6 +201,7 @@ def _from_store(
         deliveries=desk.counts(db),
         registered_today=registered_since(db, midnight),
         sent_today=sent_since(db, midnight),
+        volumes=tuple(_volumes(db, manifest, midnight)),
         incidents=incidents.open_incidents(db, name),
         paused_destinations=tuple(pause for pause in held if pause.holds(now)),
         down=_down(db, manifest),
@@ -298,6 +313,18 @@ def _down(db: Database, manifest: Manifest) -> Mapping[str, str]:
         and verdict.state == "down"
         and verdict.subject in manifest.destinations
     }
+
+
+def _volumes(db: Database, manifest: Manifest, midnight: datetime) -> Iterator[VolumeStanding]:
+    """Today's verdicts of labels that are judged by the day so far."""
+    for verdict in readings.verdicts(db, manifest.name):
+        rule = manifest.volumes.get(verdict.subject)
+        if verdict.kind != "volume" or rule is None or rule.per is not Per.DAY:
+            continue
+        low, message = verdict.detail.get("low"), verdict.detail.get("message")
+        if verdict.at >= midnight and low is not None and isinstance(message, Mapping):
+            high = verdict.detail.get("high")
+            yield VolumeStanding(verdict.subject, verdict.at, low, high, from_data(message))
 
 
 def _spools(db: Database | None, manifest: Manifest, now: datetime) -> list[SpoolStanding]:

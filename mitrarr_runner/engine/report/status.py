@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -268,15 +268,11 @@ def _counts(standing: Standing, say: Catalogue, width: int | None) -> list[str]:
         text("parked {n}", n=standing.deliveries.get(DeliveryState.PARKED, 0)),
         text("quarantined {n}", n=standing.registry.get(State.QUARANTINED, 0)),
     ]
-    today = [
-        text("registered {n}", n=standing.registered_today),
-        text("sent {n}", n=standing.sent_today),
-    ]
     names = max((len(place.source) for place in standing.spools), default=0)
     sections = [
         (text("INTAKE"), [_spool(place, names, say) for place in standing.spools]),
         (text("QUEUE"), ["   ".join(say(part) for part in queue)]),
-        (text("TODAY"), ["   ".join(say(part) for part in today)]),
+        (text("TODAY"), list(_today(standing, say))),
     ]
     margin = max(len(say(title)) for title, _ in sections) + 2
     lines = []
@@ -285,6 +281,27 @@ def _counts(standing: Standing, say: Catalogue, width: int | None) -> list[str]:
             begin = (say(title) if position == 0 else "").ljust(margin)
             lines += columns.wrapped_after(begin, content, width)
     return lines
+
+
+def _today(standing: Standing, say: Catalogue) -> Iterator[str]:
+    """What came in and what went out; with one label, beside its range, else each in its words."""
+    registered = text("registered {n}", n=standing.registered_today)
+    if len(standing.volumes) == 1:
+        registered = text("{count} ({range})", count=registered, range=_range(standing, say))
+    sent = text("sent {n}", n=standing.sent_today)
+    yield "   ".join(say(part) for part in (registered, sent))
+    if len(standing.volumes) > 1:
+        for one in standing.volumes:
+            yield f"{one.label}   {say(one.message)}"
+
+
+def _range(standing: Standing, say: Catalogue) -> Text:
+    """What is usual by that time of this weekday."""
+    (one,) = standing.volumes
+    hour = say.hour(one.at, standing.zone, standing.at)
+    if one.high is None:
+        return text("at least {low} until {hour}", low=one.low, hour=hour)
+    return text("usual until {hour}: {low}-{high}", hour=hour, low=one.low, high=one.high)
 
 
 def _spool(place: SpoolStanding, names: int, say: Catalogue) -> str:

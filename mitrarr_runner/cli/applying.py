@@ -55,6 +55,7 @@ def apply(
             listener,
             count=len(found.errors),
             actor=actor,
+            only=job,
         )
         _tell_broken(here, found)
     else:

@@ -59,9 +59,13 @@ def tick(
             _manifest_verdict(db, manifest.name, "ok", clock.now())
             watched = notify.watch(db, manifest, site, clock, log)
             retention.prune_daily(db, site, manifest, clock.now())
-            with contextlib.suppress(OSError):
-                stamps = loaded.stamps if loaded is not None else ()
-                wakeup.write(db, manifest, site, clock.now(), root_from, stamps)
+            if only is None and reviewed is None:
+                with contextlib.suppress(OSError):
+                    stamps = loaded.stamps if loaded is not None else ()
+                    wakeup.write(db, manifest, site, clock.now(), root_from, stamps)
+            else:  # what else is due was not looked at
+                with db.transaction():
+                    wakeup.forget(site)
     beat(site, manifest.name)
     return Tick(applied, watched)
 
@@ -75,10 +79,12 @@ def tick_broken(
     *,
     count: int,
     actor: str = "",
+    only: str | None = None,
     reviewed: Plan | None = None,
 ) -> Tick:
     """Apply under a manifest that cannot be used: its last good version, or nothing where that one
-    says `on_bad_manifest: stop` or there is none.
+    says `on_bad_manifest: stop` or there is none. What is asked for by hand (`reviewed`) runs even
+    so.
 
     name: of the broken manifest; count: how many errors it has. A mistyped path must not found a
     new site wherever it was typed: without a state nothing is recorded.
@@ -90,18 +96,22 @@ def tick_broken(
     log = EventLog(site.main_log, clock)
     log.event("manifest_broken", manifest=name, errors=count, last_good=last_good is not None)
     applied = None
-    if last_good is not None and last_good.settings.on_bad_manifest is OnBadManifest.LAST_GOOD:
+    if last_good is not None and (reviewed or _goes_on(last_good)):
         with outcry.heard(last_good, site, clock):
-            applied = Supervisor(last_good, site, clock, listener, actor).apply(None, reviewed)
+            applied = Supervisor(last_good, site, clock, listener, actor).apply(only, reviewed)
     judged = last_good or Manifest(name, None, site.root, "")
     path = site.root / judged.settings.store
     with outcry.heard(judged, site, clock), open_database(path) as db:
         _manifest_verdict(db, name, "broken", clock.now(), count)
         with db.transaction():
             wakeup.forget(site)
-        only = tuple(RuleWhen) if last_good is not None else (RuleWhen.MANIFEST_BROKEN,)
-        watched = notify.watch(db, replace(judged, name=name), site, clock, log, only=only)
+        rules = tuple(RuleWhen) if last_good is not None else (RuleWhen.MANIFEST_BROKEN,)
+        watched = notify.watch(db, replace(judged, name=name), site, clock, log, only=rules)
     return Tick(applied, watched)
+
+
+def _goes_on(last_good: Manifest) -> bool:
+    return last_good.settings.on_bad_manifest is OnBadManifest.LAST_GOOD
 
 
 def _manifest_verdict(db: Database, name: str, state: str, now: datetime, errors: int = 0) -> None:

@@ -59,7 +59,7 @@ def in_backticks(word: str, where: str) -> bool:
 
 
 def verbs() -> Iterator[str]:
-    yield from (f"{verb.group} {verb.name}".strip() for verb in app.VERBS)
+    yield from (f"{verb.group} {verb.name}".strip() for verb in app.verbs())
 
 
 def options() -> Iterator[str]:

@@ -1,47 +1,53 @@
-"""Which verbs are there? One table, in the order people see; texts in the reader's language."""
+"""Which verbs are there? One table, in the order people see; texts in the reader's language.
+
+A call imports the family of its own verb and no other: all of them together cost more than most
+verbs do (bench/plan.py). Help pages, and words that are no verb, take them all.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
 
-from mitrarr_runner.cli import (
-    alerts,
-    cron,
-    doctor,
-    drain,
-    look,
-    nist,
-    operate,
-    records,
-    sites,
-    state,
-    state_export,
-    watch,
-    why,
-    work,
-)
 from mitrarr_runner.cli.usage import Page, Pages
 from mitrarr_runner.cli.verb import Verb
 from mitrarr_runner.text import Catalogue, mark
 
-VERBS: tuple[Verb, ...] = (
-    *work.VERBS,
-    *look.VERBS,
-    *why.VERBS,
-    *operate.VERBS,
-    *drain.VERBS,
-    *alerts.VERBS,
-    *records.VERBS,
-    *watch.VERBS,
-    *nist.VERBS,
-    *cron.VERBS,
-    *doctor.VERBS,
-    *state.VERBS,
-    *state_export.VERBS,
-    *sites.VERBS,
+FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "work": ("validate", "plan", "apply", "run-schedule", "run"),
+        "look": ("status", "history", "logs"),
+        "why": ("why",),
+        "operate": ("pause", "resume", "stop"),
+        "drain": ("drain",),
+        "alerts": ("alerts",),
+        "registry": ("registry",),
+        "deliveries": ("deliveries",),
+        "register": ("register-nist",),
+        "send": ("send-to-findface",),
+        "clean": ("clean",),
+        "watch": ("check-volume", "emit-alert"),
+        "nist": ("nist",),
+        "cron": ("cron",),
+        "doctor": ("doctor",),
+        "state": ("state",),
+        "state_export": ("state",),
+        "sites": ("init", "demo", "serve", "schema"),
+    }
 )
+"""Modules of this folder, and the first words of a call that they answer to."""
+
+
+def verbs(first: str | None = None) -> tuple[Verb, ...]:
+    """The verbs of the families that answer to a call's first word; all where none does."""
+    wanted = [name for name, words in FAMILIES.items() if first in words] or list(FAMILIES)
+    families = (import_module(f"mitrarr_runner.cli.{name}") for name in wanted)
+    return tuple(verb for family in families for verb in family.VERBS)
+
 
 GROUPS = {
     "alerts": mark("Open incidents: see them, take one over."),
@@ -58,13 +64,13 @@ _HELP = mark(
 )
 
 
-def build(say: Catalogue) -> Any:
-    """The whole command, ready to be called with argv."""
+def build(say: Catalogue, first: str | None = None) -> Any:
+    """The command, ready to be called with argv. first: the call's first word, where it has one."""
     app = _typer(say(_HELP))
     groups = {name: _typer(say(words)) for name, words in GROUPS.items()}
     for name, group in groups.items():
         app.add_typer(group, name=name)
-    for verb in VERBS:
+    for verb in verbs(first):
         home = groups[verb.group] if verb.group else app
         home.command(verb.name, cls=Page, help=say(verb.help))(verb.function)
     app.callback(cls=Pages, help=say(_HELP))(version)

@@ -89,7 +89,7 @@ def _called(program: str, words: list[str], session: Session) -> int:
     from mitrarr_runner.cli import app
 
     try:
-        code = app.build(session.say).main(
+        code = app.build(session.say, words[0] if words else None).main(
             args=words or ["--help"], prog_name=program, standalone_mode=False, obj=session
         )
     except typer.Exit as leaving:

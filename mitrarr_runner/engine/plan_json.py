@@ -6,7 +6,7 @@ for many thousands of slots: instants are formatted without strftime.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -37,9 +37,20 @@ def plan_json(shown: Preview) -> dict[str, Any]:
     }
 
 
-def slots_json(slots: Iterable[tuple[str, datetime]], manifest: Manifest) -> dict[str, Any]:
-    instants = _Instants(manifest)
-    return {"slots": [instants.slot(job, slot) for job, slot in slots]}
+def slots_lines(slots: Iterable[tuple[str, datetime]], manifest: Manifest) -> Iterator[str]:
+    """{"version", "slots": [{"job", "slot", "local"}]}, a slot a line, as it is written.
+
+    Put together by hand: names of jobs and instants need no escaping, and an encoder called a
+    hundred thousand times costs a third of a second (bench/slots.py).
+    """
+    zones = {name: ZoneInfo(job.schedule.timezone) for name, job in manifest.jobs.items()}
+    yield '{\n  "version": 1,\n  "slots": ['
+    before = "\n"
+    for job, slot in slots:
+        local = slot.astimezone(zones[job]).isoformat(timespec="seconds")
+        yield f'{before}    {{"job": "{job}", "slot": "{_iso(slot)}", "local": "{local}"}}'
+        before = ",\n"
+    yield "\n  ]\n}\n" if before != "\n" else "]\n}\n"
 
 
 class _Instants:
@@ -63,7 +74,7 @@ class _Instants:
 
 def _iso(instant: datetime) -> str:
     """As `clock.iso`, at a third of its cost."""
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    return instant.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def _local(instant: datetime, zone: ZoneInfo) -> str:

@@ -64,6 +64,7 @@ class _Account:
     counts: dict[str, int] = field(default_factory=dict)
     deferred: str = ""
     skipped: str = ""
+    failed: StepResult | None = None
     stopping: bool = False
     kind: str = ""
 
@@ -135,6 +136,8 @@ def _sleep(seconds: float, account: _Account) -> None:
 def _finished(account: _Account) -> tuple[Outcome, str, Text]:
     if account.stopping and account.skipped == "stopped":
         return Outcome.STOPPED, "stopped", text("ended by request")
+    if account.failed is not None:
+        return Outcome.FAILED, account.failed.code, account.failed.message
     if account.deferred:
         return Outcome.DEFERRED, account.deferred, text("work is kept for later")
     if account.skipped:
@@ -167,6 +170,9 @@ def _from(
         capture.line(f"-- {result.outcome.value}: {say(result.message)}")
         _note(order, context.run.id, account, index, kind, result, seconds)
         reporter.tell("step_done", job=order.job.name, **account.steps[-1])
+        if result.outcome is StepOutcome.FAILED and result.goes_on:
+            account.failed = account.failed or result
+            continue
         if result.outcome is StepOutcome.FAILED:
             return index, result
         if result.outcome is StepOutcome.SKIPPED and kind == "command":

@@ -8,6 +8,7 @@ lock, so the lock stays taken as long as anything of the job lives.
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from zoneinfo import ZoneInfo
 from mitrarr_runner import templates
 from mitrarr_runner.clock import iso
 from mitrarr_runner.errors import FailedError, UsageError
+from mitrarr_runner.redact import safe
 from mitrarr_runner.steps.contract import Context, StepOutcome, StepResult, View
 from mitrarr_runner.text import Text, text
 
@@ -105,9 +107,7 @@ def prepare() -> None:
 def describe(options: Options, view: View) -> Text:
     if _program(options) is None:
         return text("{program}: not found", program=options.argv[0])
-    return text(
-        "{program}, {count} arguments", program=options.argv[0], count=len(options.argv) - 1
-    )
+    return text("{words}", words=safe(shlex.join(options.argv), 60))
 
 
 def run(options: Options, context: Context) -> StepResult:

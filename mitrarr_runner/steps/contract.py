@@ -34,7 +34,8 @@ class StepOutcome(StrEnum):
 class StepResult:
     """message: one sentence for people; counts: English keys, reach JSON and later steps.
 
-    again: whether the job's retry policy may try a failed step again.
+    again: whether the job's retry policy may try a failed step again; goes_on: whether the later
+    steps of the job are run although this one failed (a full disk stops intake, not delivery).
     """
 
     outcome: StepOutcome
@@ -42,6 +43,7 @@ class StepResult:
     message: Text
     counts: Mapping[str, int] = field(default_factory=dict)
     again: bool = True
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,9 @@ from mitrarr_runner.text import Text, plural, text
 KIND = "register_nist"
 IDEMPOTENT = True
 
+_DISK = ("disk_reserve", "store_unwritable")
+"""Nothing more is taken in; what was taken in before is delivered all the same (SEMANTICS 5)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -62,7 +65,13 @@ def run(options: Options, context: Context) -> StepResult:
     message = _told(result, int(context.clock.monotonic() - started))
     if result.stopped is not None:
         why = text("{account}; {reason}", account=message, reason=result.stopped.message)
-        return StepResult(StepOutcome.FAILED, result.stopped.code, why, _counts(result))
+        return StepResult(
+            StepOutcome.FAILED,
+            result.stopped.code,
+            why,
+            _counts(result),
+            goes_on=result.stopped.code in _DISK,
+        )
     return StepResult(StepOutcome.OK, "ok", message, _counts(result))
 
 

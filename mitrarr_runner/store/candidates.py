@@ -32,7 +32,7 @@ _OF_PERSON = (
 )
 # Rows without a delivery of their own; a newer one, or a face that is sent, makes them moot.
 _CANDIDATES = (
-    " FROM registry r WHERE r.state = 'registered'"  # noqa: S608 - constants only
+    " FROM registry r WHERE r.state = 'registered'"
     " AND (:source = '' OR r.source = :source)"
     " AND NOT EXISTS (SELECT 1 FROM deliveries d"
     " WHERE d.registry = r.id AND d.destination = :destination)"
@@ -43,7 +43,7 @@ _CANDIDATES = (
 )
 _KNOWN = f"EXISTS (SELECT 1{_OF_PERSON}))"
 _PARKED = (
-    f"EXISTS (SELECT 1{_OF_PERSON} AND EXISTS"  # noqa: S608
+    f"EXISTS (SELECT 1{_OF_PERSON} AND EXISTS"
     " (SELECT 1 FROM creates k WHERE k.delivery = d.id AND k.state = 'parked')))"
 )
 
@@ -65,7 +65,7 @@ def candidates(db: Database, destination: str, source: str) -> list[Candidate]:
 def count_new(db: Database, destination: str, source: str) -> int:
     """How many people `enqueue` would add to the queue (parked ones with a new photo included)."""
     row = db.row(
-        "SELECT COUNT(*) AS people FROM (SELECT DISTINCT r.source, r.person"  # noqa: S608
+        "SELECT COUNT(*) AS people FROM (SELECT DISTINCT r.source, r.person"
         f"{_CANDIDATES} AND (NOT {_KNOWN} OR {_PARKED})) p",
         destination=destination,
         source=source,

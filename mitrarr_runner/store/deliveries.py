@@ -204,7 +204,7 @@ def due(db: Database, destination: str, now: int) -> list[int]:
     """Everybody with something to send or to look up now, those tried least first: one person whose
     request breaks the server each time must not keep the others waiting."""
     rows = db.rows(
-        "SELECT d.id" + _PARTS + " WHERE d.destination = :destination"  # noqa: S608
+        "SELECT d.id" + _PARTS + " WHERE d.destination = :destination"
         " AND d.id IN (SELECT delivery FROM creates WHERE state IN ('pending', 'sending'))"
         " AND c.state <> 'parked' AND f.state <> 'parked'"
         " AND (c.state = 'sending' OR f.state = 'sending'"
@@ -241,7 +241,7 @@ def counts(db: Database, destination: str = "") -> Mapping[State, int]:
     The many who are sent are not visited one by one: they are what the others leave over.
     """
     rows = db.rows(
-        f"SELECT {_PERSON} AS person, COUNT(*) AS people{_PARTS}"  # noqa: S608
+        f"SELECT {_PERSON} AS person, COUNT(*) AS people{_PARTS}"
         " WHERE (:destination = '' OR d.destination = :destination) AND d.id IN"
         " (SELECT delivery FROM creates WHERE state IN ('pending', 'sending', 'parked'))"
         " GROUP BY 1",
@@ -302,7 +302,7 @@ def handle_of(db: Database, registry: int) -> str:
 
 def _creates(db: Database, destination: str, where: str) -> list[Create]:
     rows = db.rows(
-        "SELECT k.* FROM creates k JOIN deliveries d ON d.id = k.delivery"  # noqa: S608
+        "SELECT k.* FROM creates k JOIN deliveries d ON d.id = k.delivery"
         f" WHERE d.destination = :destination AND {where}",
         destination=destination,
     )

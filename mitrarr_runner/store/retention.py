@@ -42,7 +42,7 @@ _OLD: Mapping[str, str] = {
         " AND r.id NOT IN (SELECT MAX(id) FROM runs WHERE manifest = :manifest"
         " AND outcome IN ('ok', 'deferred') GROUP BY job)"
         " AND NOT EXISTS (SELECT 1 FROM slots s WHERE s.manifest = r.manifest AND s.job = r.job"
-        f" AND s.slot = r.slot AND s.run = r.id AND NOT ({_OLD_SLOT}))"  # noqa: S608 - our own constants
+        f" AND s.slot = r.slot AND s.run = r.id AND NOT ({_OLD_SLOT}))"
     ),
     "requests": "requests AS q WHERE q.manifest = :manifest AND q.done_at < :runs",
     "notices": (
@@ -64,7 +64,7 @@ def count(db: Database, manifest: str, cuts: Cuts) -> dict[str, int]:
     """How many rows of each table `remove` would delete now."""
     found = {}
     for table, old in _OLD.items():
-        row = db.row(f"SELECT COUNT(*) AS number FROM {old}", **_values(manifest, cuts))  # noqa: S608 - our own constants
+        row = db.row(f"SELECT COUNT(*) AS number FROM {old}", **_values(manifest, cuts))
         found[table] = int(row["number"]) if row is not None else 0
     return found
 
@@ -74,7 +74,7 @@ def remove(db: Database, manifest: str, cuts: Cuts) -> dict[str, int]:
     found = {}
     for table, old in _OLD.items():
         with db.transaction():
-            found[table] = db.execute(f"DELETE FROM {old}", **_values(manifest, cuts))  # noqa: S608 - our own constants
+            found[table] = db.execute(f"DELETE FROM {old}", **_values(manifest, cuts))
     return found
 
 

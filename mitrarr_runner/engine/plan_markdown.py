@@ -70,6 +70,9 @@ def plan_markdown(shown: Preview, say: Catalogue) -> Iterator[str]:
         span = say.span((shown.next_at - now).total_seconds())
         yield from _heading(say(text("At {hour} (in {span})", hour=hour, span=span)))
         yield from _instant(shown.next, shown, say)
+    if shown.drain is not None:
+        yield from _heading(say(text("Draining")))
+        yield prose(words.drain(shown.drain, zone, shown.plan.at, say))
     if shown.pauses:
         yield from _heading(say(text("Paused")))
         yield from _pauses(shown, zone, say)

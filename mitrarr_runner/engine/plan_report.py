@@ -48,6 +48,7 @@ def plan_text(shown: Preview, say: Catalogue, width: int | None = None) -> Itera
             span=say.span((shown.next_at - now).total_seconds()),
         )
         yield from _instant(title, shown.next, shown, say, width)
+    yield from _drain(shown, zone, say, width)
     yield from _pauses(shown, zone, say, width)
     yield from _later(shown, zone, say)
     yield from _foot(shown, say)
@@ -143,6 +144,16 @@ def _instant(
     if len(lines) > DESCRIBED:
         more = len(lines) - DESCRIBED
         yield say(plural("  and {count} more", "  and {count} more", more))
+
+
+def _drain(shown: Preview, zone: ZoneInfo, say: Catalogue, width: int | None) -> Iterator[str]:
+    """Nothing starts: whatever else the plan says, this comes first for who wonders."""
+    if shown.drain is not None:
+        yield ""
+        start = f"{say(text('DRAINING'))}   "
+        yield from columns.wrapped_after(
+            start, words.drain(shown.drain, zone, shown.plan.at, say), width
+        )
 
 
 def _pauses(shown: Preview, zone: ZoneInfo, say: Catalogue, width: int | None) -> Iterator[str]:

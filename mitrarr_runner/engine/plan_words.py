@@ -13,6 +13,7 @@ from mitrarr_runner.engine.preview import Described, Preview, Steps
 from mitrarr_runner.engine.review import Note
 from mitrarr_runner.manifest.diff import Change, ChangeKind
 from mitrarr_runner.plan import Action, PlannedRun
+from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.pauses import Pause
 from mitrarr_runner.text import Catalogue, Text, plural, text
 
@@ -205,6 +206,17 @@ def pause(one: Pause, zone: ZoneInfo, now: datetime, say: Catalogue) -> str:
     if not one.actor:
         return say("for {span}, {until}", span=since, until=until)
     return say("for {span} by {actor}, {until}", span=since, actor=one.actor, until=until)
+
+
+def drain(one: Drain, zone: ZoneInfo, now: datetime, say: Catalogue) -> str:
+    """By whom is not known of a state that was exported for a review."""
+    since = say.hour(one.at, zone, now)
+    told = say("since {since}: nothing new is started", since=since)
+    if one.actor:
+        told = say("since {since} by {actor}: nothing new is started", since=since, actor=one.actor)
+    if one.reason:
+        told = say('{told} ("{reason}")', told=told, reason=one.reason)
+    return told
 
 
 def later(shown: Preview, zone: ZoneInfo, say: Catalogue) -> Iterator[tuple[str, str]]:

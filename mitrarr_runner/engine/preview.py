@@ -20,6 +20,7 @@ from mitrarr_runner.site import Site
 from mitrarr_runner.steps import KINDS
 from mitrarr_runner.steps.contract import View
 from mitrarr_runner.store.database import Database
+from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.jobs import JobMemory
 from mitrarr_runner.store.pauses import Pause
 from mitrarr_runner.text import Text, text
@@ -78,6 +79,7 @@ class Preview:
     pauses: tuple[Pause, ...]
     base: Base | None = None
     applied: datetime | None = None
+    drain: Drain | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ def preview(
         tuple(pause for pause in view.pauses.values() if pause.holds(now)),
         frame.base,
         frame.applied,
+        view.drain,
     )
 
 

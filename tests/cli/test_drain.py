@@ -124,7 +124,11 @@ def test_status_and_plan_show_it(site: Any, mitrarr: Call, job: Job) -> None:
     assert screen.startswith("WARNING  1 warning, DRAINING")
     assert 'by operador.b, nothing new is started: "reboot"' in screen
     assert "start runs again: mitrarr drain --off" in screen
-    assert "draining: nothing new is started" in mitrarr("plan").out
+    plan = mitrarr("plan").out
+    assert "draining: nothing new is started" in plan
+    assert 'by operador.b: nothing new is started ("reboot")' in plan
+    assert "DRAINING   since " in plan
+    assert "Draining" in mitrarr("plan", "--format", "md").out
     runs = mitrarr("plan", "--format", "json").json["runs"]
     assert {(run["action"], run["code"]) for run in runs} == {("wait", "draining")}
 

@@ -138,7 +138,7 @@ def test_nobody_calls_apply_any_more(site: Any, mitrarr: Call, job: Job) -> None
     site.due(minutes=45)
     beat = site.site.heartbeat / "prod"
     beat.touch()
-    old = (NOW - timedelta(minutes=30)).timestamp()
+    old = datetime.now(UTC).timestamp() - 1801
     os.utime(beat, (old, old))
     told = mitrarr("status")
     assert told.out.startswith("CRITICAL  1 critical")

@@ -65,7 +65,9 @@ def _framed(page: str, ctx: Any) -> str:
         ("Commands:", text("Verbs:")),
         ("Show this message and exit.", text("Show this page.")),
         ("[required]", text("[required]")),
-        ("[default: ", text("[default: ")),
+        ("[default:", text("[default:")),
+        ("[OPTIONS]", text("[OPTIONS]")),
+        ("COMMAND [ARGS]...", text("VERB [WORDS]...")),
     )
     for english, words in frame:
         page = page.replace(english, session.say(words))

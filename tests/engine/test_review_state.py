@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mitrarr_runner import processes
-from mitrarr_runner.clock import FixedClock, SystemClock
+from mitrarr_runner.clock import FixedClock, SystemClock, epoch
 from mitrarr_runner.engine import review_state
 from mitrarr_runner.engine.state import gather
 from mitrarr_runner.errors import UsageError
@@ -69,6 +69,8 @@ def scene(site: Any) -> Any:
     )
     site.due()
     with site.store() as db, db.transaction():
+        # NOW is the minute in which the tests were collected, not that of this test.
+        db.execute("UPDATE jobs SET floor = :floor", floor=epoch(NOW) - 180)
         a_run(db, "failed", Outcome.FAILED)
         for name in ("running", "queued"):
             a_run(db, name, None)

@@ -108,9 +108,9 @@ def test_homes_are_hidden_unless_something_lies_there() -> None:
     assert "ProtectHome=yes" in properties(entry())
     assert "ProtectHome=read-only" in properties(entry(COMMAND))  # its ssh keys
     assert "ProtectHome=read-only" in properties(entry(root=Path("/home/findface/site")))
-    at_home = replace(SYSTEM, program=Path("/root/venv/bin/mitrarr"))
+    at_home = replace(SYSTEM, program=Path("/home/findface/venv/bin/mitrarr"))
     assert "ProtectHome=read-only" in properties(entry(), at_home)
-    python_at_home = replace(SYSTEM, installed=(Path("/root/.pyenv/versions/3.11.7"),))
+    python_at_home = replace(SYSTEM, installed=(Path("/home/findface/python"),))
     assert "ProtectHome=read-only" in properties(entry(), python_at_home)
 
 

@@ -370,7 +370,8 @@ class Supervisor:
         left = [pid for pid in processes.descendants(os.getpid()) if _session(pid) == running.pid]
         for pid in left:
             processes.send(pid, signal.SIGKILL)
-        processes.reap()
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)  # this one: another worker's end is not ours to collect here
         if os.WIFSIGNALED(status):
             reason = text("the worker was ended by signal {number}", number=os.WTERMSIG(status))
         else:

@@ -121,6 +121,20 @@ def test_a_timeout_ends_the_whole_tree_setsid_included(site: Any, job: Job) -> N
     assert time.monotonic() - began < 30
 
 
+def test_a_timeout_holds_after_the_supervisor_was_killed(site: Any, job: Job) -> None:
+    script = "setsid sleep 300 & echo $! > strayed; echo $$ > leader; sleep 300"
+    site.write(jobs={"a": job("sh", "-c", script, timeout="2s")})
+    site.due()
+    supervisor = site.start("apply")
+    wait_for(lambda: lines(site.root / "leader"))
+    supervisor.kill()
+    supervisor.wait()
+    wait_for(lambda: [run for run in site.history() if run.finished], seconds=30)
+    assert [run.outcome for run in site.history()] == [Outcome.TIMEOUT]
+    for name in ("strayed", "leader"):
+        assert not alive(int((site.root / name).read_text()))
+
+
 def test_stray_background_processes_do_not_outlive_their_job(site: Any, job: Job) -> None:
     site.write(jobs={"a": job("sh", "-c", "setsid sleep 300 & echo $! > stray")})
     site.due()

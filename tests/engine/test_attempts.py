@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from mitrarr_runner.engine.attempts import wait
 from mitrarr_runner.engine.tick import tick
 from mitrarr_runner.intake import originals
 from mitrarr_runner.manifest.model import Retry
+from mitrarr_runner.steps import command
 from mitrarr_runner.store.runs import Outcome
 
 
@@ -81,6 +83,36 @@ def test_a_deferred_step_lets_the_others_go_on(site: Any) -> None:
     assert (site.root / "later").exists()
     assert (site.root / "needed").exists()
     assert "findface" in site.run("status").out
+
+
+def _leave(options: object, context: object) -> None:
+    os._exit(3)
+
+
+def _eat(options: object, context: object) -> None:
+    raise MemoryError
+
+
+@pytest.mark.parametrize(
+    ("dies", "expected"),
+    [(_leave, (Outcome.LOST, "worker_died")), (_eat, (Outcome.FAILED, "memory_limit"))],
+)
+def test_a_worker_that_leaves_or_wants_too_much_is_one_failed_job(
+    site: Any,
+    job: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    dies: Any,
+    expected: tuple[Outcome, str],
+) -> None:
+    site.write(jobs={"a": job("true"), "b": {"schedule": "* * * * *", "steps": [{"clean": {}}]}})
+    site.due()
+    monkeypatch.setattr(command, "run", dies)  # the forked worker inherits it
+    done = tick(site.manifest, site.site, SystemClock(), Silent(), root_from="settings")
+    assert done.applied is not None
+    assert done.applied.failed
+    ended = {run.job: (run.outcome, run.code) for run in site.history()}
+    assert ended == {"a": expected, "b": (Outcome.OK, "ok")}
+    assert site.history("a")[0].reason
 
 
 @pytest.mark.parametrize(("attempt", "seconds"), [(1, 10), (2, 20), (3, 40), (4, 60), (9, 60)])

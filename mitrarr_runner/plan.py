@@ -220,6 +220,8 @@ def _of_job(job: Job, memory: JobMemory, view: StateView, now: datetime) -> Iter
             reason = text("new, and its schedule says first: now")
             owed = PlannedRun(job.name, minute, minute, Action.RUN, "first_now", reason)
             yield _drained(owed) if view.draining else owed
+    if not paused:
+        yield from _left_queued(job, view)
     due, older = _due(job, memory, view, now)
     if older is not None:
         yield older
@@ -234,6 +236,18 @@ def _of_job(job: Job, memory: JobMemory, view: StateView, now: datetime) -> Iter
         reason = text("{run} was lost; its steps may be repeated", run=lost.handle)
         due_at = lost.slot or now
         yield PlannedRun(job.name, lost.slot, due_at, Action.RECOVER, "lost", reason, run=lost.id)
+
+
+def _left_queued(job: Job, view: StateView) -> Iterator[PlannedRun]:
+    """Slots that waited for a run which ended without taking them: they go first."""
+    if job.name in view.running:
+        return
+    for slot, row in sorted(view.slots.get(job.name, {}).items()):
+        if row.state is SlotState.QUEUED:
+            reason = text("waited for a run that ended without taking it")
+            due_at = slot + jitter_of(job)
+            left = PlannedRun(job.name, slot, due_at, Action.RUN, "left_queued", reason)
+            yield _drained(left) if view.draining else left
 
 
 def _repeatable(job: Job, lost: Run) -> bool:
@@ -272,18 +286,13 @@ def _due(
         for slot in schedule.slots(cron, zone, lower, newest):
             if slot not in rows:
                 found.append(slot)
-    queued = (
-        []
-        if job.name in view.running
-        else sorted(slot for slot, row in rows.items() if row.state is SlotState.QUEUED)
-    )
     cut = found[:-HARD_CAP]
     older = None
     if cut:
         older = _range(job, cut[0], cut[-1], "too_many")
     elif handled < window:
         older = _older(job, cron, zone, handled, window, view)
-    return [*queued, *found[-HARD_CAP:]], older
+    return found[-HARD_CAP:], older
 
 
 def _older(

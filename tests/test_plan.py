@@ -230,6 +230,15 @@ def test_a_backlog_is_not_an_overlap() -> None:
     assert made.starting == ()
 
 
+def test_a_slot_left_in_the_queue_goes_first() -> None:
+    """The run that should have taken it was killed; a newer slot is due by now."""
+    job = a_job(overlap=Overlap.QUEUE)
+    left = NOW.replace(second=0) - timedelta(minutes=10)
+    rows = {"a": {left: row(left, SlotState.QUEUED)}}
+    made = plan(manifest(job), known(job, since=NOW - timedelta(minutes=5), slots=rows), NOW)
+    assert shown(made) == [("run", "12:20", "left_queued"), ("run", "12:30", "due")]
+
+
 def test_only_one_slot_waits_in_the_queue() -> None:
     job = a_job(overlap=Overlap.QUEUE)
     began = NOW - timedelta(minutes=10)

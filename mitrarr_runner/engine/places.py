@@ -146,8 +146,11 @@ def _beside(root: Path) -> Iterator[Path]:
     folder, the site in another. Whether they are, their own `settings.root` says.
     """
     for folder in (root / "configs", root.parent / "configs"):
-        if folder.is_dir() and os.access(folder, os.R_OK | os.X_OK):
-            yield from sorted(p for p in folder.iterdir() if p.suffix in _MANIFESTS)
+        try:
+            found = sorted(folder.iterdir())
+        except OSError:  # missing, no folder, or not ours to read
+            continue
+        yield from (path for path in found if path.suffix in _MANIFESTS)
 
 
 def job_place(call: Call, given: str | None, job: str) -> Place:

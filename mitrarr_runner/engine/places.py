@@ -8,7 +8,6 @@ while the manifest is broken; `strict` is for verbs that must not (plan).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches

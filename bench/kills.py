@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mitrarr_runner import locks, schedule
+from mitrarr_runner import locks, processes, schedule
 from mitrarr_runner.clock import SystemClock
 from mitrarr_runner.engine.apply import Silent
 from mitrarr_runner.engine.tick import tick
@@ -99,7 +99,12 @@ def claimed(root: Path) -> None:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         held = sum(not locks.is_free(path) for path in places)
-        if held <= len(unfinished(root)):
+        at_work = [
+            run
+            for run in unfinished(root)
+            if processes.started(run.process.pid) == run.process.started
+        ]
+        if held <= len(at_work):
             return
         time.sleep(0.02)
 

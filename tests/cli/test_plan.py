@@ -166,7 +166,7 @@ def shown(text: str, site: Any) -> str:
     for here in (str(site.root.parent), prose(str(site.root.parent))):
         text = text.replace(here, "~")
     text = text.replace(socket.gethostname(), "srv-ingest01")
-    return re.sub(r"\((?=[0-9a-f]*\d)[0-9a-f]{7}\)", "(FFFFFFF)", text)
+    return re.sub(r"\([0-9a-f]{7}\)", "(FFFFFFF)", text)
 
 
 def golden(name: str, text: str) -> None:

@@ -186,13 +186,7 @@ def test_control_refuses_what_it_does_not_know() -> None:
 
 
 def drawn(faults: Faults, kind: Kind, times: int) -> list[Fault | None]:
-    found = []
-    for _ in range(times):
-        fault = faults.draw(kind)
-        if fault is not None:
-            faults.count(fault)
-        found.append(fault)
-    return found
+    return [faults.draw(kind) for _ in range(times)]
 
 
 def test_the_same_seed_draws_the_same_faults() -> None:
@@ -209,6 +203,16 @@ def test_faults_end_after_the_most() -> None:
     assert drawn(faults, Kind.LOOK, 5) == [Fault.RESET] * 3 + [None] * 2
     faults.set({"reset": 1.0})
     assert drawn(faults, Kind.LOOK, 2) == [Fault.RESET] * 2
+
+
+def test_a_fault_that_did_not_happen_is_given_back() -> None:
+    """Two requests at a time under `most=1`: the second is spared, whatever comes of the first."""
+    faults = Faults(1, {"lost": 1.0}, most=1)
+    assert drawn(faults, Kind.CARD, 2) == [Fault.LOST, None]
+    faults.give_back(Fault.LOST)
+    assert faults.happened[Fault.LOST] == 0
+    assert drawn(faults, Kind.CARD, 2) == [Fault.LOST, None]
+    assert faults.happened[Fault.LOST] == 1
 
 
 def test_faults_fall_where_they_make_sense() -> None:

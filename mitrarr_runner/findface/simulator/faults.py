@@ -1,4 +1,4 @@
-"""Which request meets which trouble? Drawn by seed and rates, counted when it happened.
+"""Which request meets which trouble? Drawn by seed and rates, and counted.
 
 The draw is one number per request, so that the same requests in the same order meet the same
 troubles. What a trouble looks like on the wire is `weather`'s business.
@@ -97,7 +97,8 @@ class Faults:
         self._each = {Fault(name): count for name, count in (each or {}).items()}
 
     def draw(self, kind: Kind) -> Fault | None:
-        """The trouble of the next request, if any. It is counted by `count` once it happens."""
+        """The trouble of the next request, if any, counted at once: while one request is under way
+        the next may be drawn. One that then did not happen is given back."""
         drawn = self._random.random()
         if self._left == 0 or (self._scope is Scope.CREATES and kind not in _CREATES):
             return None
@@ -105,15 +106,25 @@ class Faults:
             if kind in _WHERE.get(fault, frozenset(Kind)):
                 drawn -= rate
                 if drawn < 0:
-                    return fault if self._each.get(fault, 1) > 0 else None
+                    return self._take(fault)
         return None
 
-    def count(self, fault: Fault) -> None:
-        self.happened[fault] += 1
+    def _take(self, fault: Fault) -> Fault | None:
+        if self._each.get(fault, 1) == 0:
+            return None
+        self._move(fault, 1)
+        return fault
+
+    def give_back(self, fault: Fault) -> None:
+        """It was drawn and did not happen: there was no work whose answer could be lost, say."""
+        self._move(fault, -1)
+
+    def _move(self, fault: Fault, happened: int) -> None:
+        self.happened[fault] += happened
         if self._left is not None:
-            self._left = max(self._left - 1, 0)
+            self._left -= happened
         if fault in self._each:
-            self._each[fault] -= 1
+            self._each[fault] -= happened
 
     def toss(self) -> bool:
         """Heads or tails, from the same seed."""

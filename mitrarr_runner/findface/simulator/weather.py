@@ -2,8 +2,8 @@
 
 Every request of the vendor's API passes through here: its body is read whole, a trouble may be
 drawn, and the trouble decides whether the API is asked, and what of its answer leaves. Requests to
-`/_simulator/` pass untouched. A trouble is counted only when it happened: a lost answer is one
-whose work had been done.
+`/_simulator/` pass untouched. A trouble that did not happen is given back, so that it is not
+counted: a lost answer is one whose work had been done.
 """
 
 from __future__ import annotations
@@ -86,18 +86,17 @@ class Weather:
             await visit.passed()
         elif fault in _UNDONE:
             await self._undone(fault, visit)
-        elif await self._troubles()[fault](visit):
-            self._faults.count(fault)
+        else:
+            await self._troubles()[fault](visit)
 
     async def _undone(self, fault: Fault, visit: _Visit) -> None:
         """Troubles in which something in front of the API answers, and nothing is done."""
-        self._faults.count(fault)
         response = _UNDONE[fault]()
         if fault is Fault.BUSY:
             response.headers["Retry-After"] = str(self._spans.busy)
         await visit.answered(response)
 
-    def _troubles(self) -> dict[Fault, Callable[[_Visit], Awaitable[bool]]]:
+    def _troubles(self) -> dict[Fault, Callable[[_Visit], Awaitable[None]]]:
         return {
             Fault.RESET: self._reset,
             Fault.LOST: self._lost,
@@ -110,30 +109,28 @@ class Weather:
             Fault.FOREIGN_PAGE: self._foreign_page,
         }
 
-    async def _reset(self, visit: _Visit) -> bool:
+    async def _reset(self, visit: _Visit) -> None:
         await wire.reset(visit.scope)
-        return True
 
-    async def _lost(self, visit: _Visit) -> bool:
+    async def _lost(self, visit: _Visit) -> None:
         answer = await visit.done()
         if not _succeeded(answer):
+            self._faults.give_back(Fault.LOST)
             await visit.forwarded(answer)
-            return False
+            return
         await wire.reset(visit.scope)
-        return True
 
-    async def _late(self, visit: _Visit) -> bool:
+    async def _late(self, visit: _Visit) -> None:
         task = asyncio.create_task(self._do_later(visit))
         self._later.add(task)
         task.add_done_callback(self._later.discard)
         await wire.reset(visit.scope)
-        return True
 
     async def _do_later(self, visit: _Visit) -> list[Message]:
         await asyncio.sleep(self._spans.late)
         return await visit.done()
 
-    async def _cut(self, visit: _Visit) -> bool:
+    async def _cut(self, visit: _Visit) -> None:
         """The head of the answer and half of its body."""
         for message in await visit.done():
             body = message.get("body", b"")
@@ -143,38 +140,36 @@ class Weather:
             if body:
                 break
         await wire.close(visit.scope)
-        return True
 
-    async def _gateway(self, visit: _Visit) -> bool:
+    async def _gateway(self, visit: _Visit) -> None:
         done = self._faults.toss()
         if done:
             await visit.done()
         await visit.answered(_page(504 if done else 502, "Bad gateway"))
-        return True
 
-    async def _slow(self, visit: _Visit) -> bool:
+    async def _slow(self, visit: _Visit) -> None:
         await asyncio.sleep(self._spans.slow)
         await visit.passed()
-        return True
 
-    async def _lag(self, visit: _Visit) -> bool:
+    async def _lag(self, visit: _Visit) -> None:
         visit.scope["state"]["hide_for"] = self._spans.lag
         answer = await visit.done()
+        if not _succeeded(answer):
+            self._faults.give_back(Fault.LAG)
         await visit.forwarded(answer)
-        return _succeeded(answer)
 
-    async def _expired(self, visit: _Visit) -> bool:
+    async def _expired(self, visit: _Visit) -> None:
         headers = dict(visit.scope["headers"])
         self._people.log_out(headers.get(b"authorization", b"").decode().partition(" ")[2])
         await visit.passed()
-        return True
 
-    async def _foreign_page(self, visit: _Visit) -> bool:
+    async def _foreign_page(self, visit: _Visit) -> None:
         visit.scope["state"]["foreign"] = self._spans.foreign
         answer = await visit.done()
-        await visit.forwarded(answer)
         host = self._spans.foreign.encode()
-        return any(host in message.get("body", b"") for message in answer)
+        if not any(host in message.get("body", b"") for message in answer):
+            self._faults.give_back(Fault.FOREIGN_PAGE)
+        await visit.forwarded(answer)
 
 
 def kind_of(scope: Scope) -> Kind:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -22,6 +23,11 @@ from mitrarr_runner.site import Site
 from mitrarr_runner.store import jobs, runs
 from mitrarr_runner.store.database import Database, open_database
 from mitrarr_runner.store.jobs import JobMemory
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell without job control starts `make test &` like this, and every child would inherit it:
+    # no test could press Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ from mitrarr_runner.text import Catalogue, mark
 
 FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "work": ("validate", "plan", "apply", "run-schedule", "run"),
+        "validate": ("validate",),
+        "plan": ("plan",),
+        "work": ("apply", "run-schedule", "run"),
         "look": ("status", "history", "logs"),
         "why": ("why",),
         "operate": ("pause", "resume", "stop"),

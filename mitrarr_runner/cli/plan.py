@@ -15,7 +15,7 @@ from mitrarr_runner.cli.place import Place, place, strict
 from mitrarr_runner.cli.screen import width
 from mitrarr_runner.cli.session import Session, output_format
 from mitrarr_runner.cli.times import instant
-from mitrarr_runner.cli.verb import session
+from mitrarr_runner.cli.verb import Verb, session
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.text import Text, mark, text
 
@@ -25,6 +25,26 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json", "md")
 SOMETHING_TO_DO = 10
+
+_PATH = typer.Argument(
+    metavar="[PATH]",
+    show_default=False,
+    help=mark(
+        "Manifest file or folder, or a saved plan; default: $MITRARR_CONFIG, then ./configs/prod."
+    ),
+)
+_AT = typer.Option("--at", help=mark("Plan as of this time instead of now (changes nothing)."))
+_FROM = typer.Option("--from", help=mark("List every slot from this time on."))
+_UNTIL = typer.Option("--until", help=mark("... and before this time."))
+_AGAINST = typer.Option(
+    "--against", help=mark("Plan PATH upon the state of this manifest, and say what moves.")
+)
+_STATE = typer.Option("--state", help=mark("Plan upon a file made by: state export --review FILE."))
+_OUT = typer.Option("--out", help=mark("Keep the plan in this file, for: apply FILE."))
+_FORMAT = typer.Option(
+    "--format", help=mark("text for people, json for programs, md for a merge request.")
+)
+_DETAILED = typer.Option("--detailed-exitcode", help=mark("Exit 10 when there is something to do."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,51 +62,15 @@ class _Asked:
 
 def plan(
     ctx: typer.Context,
-    path: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[PATH]",
-            show_default=False,
-            help=mark(
-                "Manifest file or folder, or a saved plan; default: $MITRARR_CONFIG, then"
-                " ./configs/prod."
-            ),
-        ),
-    ] = None,
-    at: Annotated[
-        str | None,
-        typer.Option("--at", help=mark("Plan as of this time instead of now (changes nothing).")),
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", help=mark("List every slot from this time on."))
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--until", help=mark("... and before this time."))
-    ] = None,
-    against: Annotated[
-        str | None,
-        typer.Option(
-            "--against", help=mark("Plan PATH upon the state of this manifest, and say what moves.")
-        ),
-    ] = None,
-    state: Annotated[
-        str | None,
-        typer.Option("--state", help=mark("Plan upon a file made by: state export --review FILE.")),
-    ] = None,
-    out: Annotated[
-        str | None,
-        typer.Option("--out", help=mark("Keep the plan in this file, for: apply FILE.")),
-    ] = None,
-    format: Annotated[
-        str,
-        typer.Option(
-            "--format", help=mark("text for people, json for programs, md for a merge request.")
-        ),
-    ] = "text",
-    detailed_exitcode: Annotated[
-        bool,
-        typer.Option("--detailed-exitcode", help=mark("Exit 10 when there is something to do.")),
-    ] = False,
+    path: Annotated[str | None, _PATH] = None,
+    at: Annotated[str | None, _AT] = None,
+    start: Annotated[str | None, _FROM] = None,
+    end: Annotated[str | None, _UNTIL] = None,
+    against: Annotated[str | None, _AGAINST] = None,
+    state: Annotated[str | None, _STATE] = None,
+    out: Annotated[str | None, _OUT] = None,
+    format: Annotated[str, _FORMAT] = "text",
+    detailed_exitcode: Annotated[bool, _DETAILED] = False,
 ) -> int:
     from mitrarr_runner.engine import saved_file
     from mitrarr_runner.manifest import garbage
@@ -138,10 +122,12 @@ def _apart(one: str, other: str, reason: Text) -> UsageError:
 
 
 def _planned(here: Session, asked: _Asked) -> Preview:
-    from mitrarr_runner.engine import planning, review_state, saved_file
+    from mitrarr_runner.engine import planning, saved_file
 
     found = strict(here, asked.path)
     if asked.state is not None:
+        from mitrarr_runner.engine import review_state
+
         state = review_state.read(here.cwd / asked.state)
         old = _usable(here, asked.against).manifest if asked.against is not None else None
         return planning.away(found, state, old, _now(here, asked, found, state.at))
@@ -235,3 +221,15 @@ def _named(job: Job, first: datetime, last: datetime) -> Iterator[tuple[datetime
     from mitrarr_runner.plan import slots_between
 
     return ((slot, job.name) for slot in slots_between(job, first, last))
+
+
+VERBS = (
+    Verb(
+        "plan",
+        plan,
+        mark(
+            "Show what apply would do now and why, and the next instant with work."
+            " Changes nothing.\n\nExample: mitrarr plan --from 2026-11-23 --until 2026-11-24"
+        ),
+    ),
+)

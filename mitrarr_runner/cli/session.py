@@ -5,7 +5,6 @@ One Session per call, made by the door and handed to the verbs; no verb reads sy
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -15,10 +14,8 @@ from typing import Any, TextIO
 
 from mitrarr_runner.clock import Clock
 from mitrarr_runner.errors import UsageError
+from mitrarr_runner.json_text import written
 from mitrarr_runner.text import Catalogue, Text, text
-
-_LONG = 200
-"""Elements of a list in a JSON answer from which on it is written one a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +38,7 @@ class Session:
 
     def json(self, data: Mapping[str, Any]) -> None:
         """One JSON answer; every one carries "version": 1 first."""
-        self.out.write(_written({"version": 1, **data}) + "\n")
+        self.out.write(written({"version": 1, **data}) + "\n")
 
     def _shown(self, line: Text | str, stream: TextIO) -> str:
         words = self.say(line) if isinstance(line, Text) else line
@@ -85,22 +82,6 @@ def _login() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
-
-
-def _written(value: object, margin: str = "") -> str:
-    """JSON that a person can read. Elements of a long list stand on one line each: the indenting
-    encoder of the standard library takes ten times as long."""
-    inner = margin + "  "
-    if isinstance(value, dict) and value:
-        items = (
-            f"{inner}{json.dumps(key)}: {_written(item, inner)}" for key, item in value.items()
-        )
-        return "{\n" + ",\n".join(items) + f"\n{margin}}}"
-    if isinstance(value, list) and len(value) > _LONG:
-        encode = json.JSONEncoder(ensure_ascii=False).encode
-        lines = (inner + encode(item) for item in value)
-        return "[\n" + ",\n".join(lines) + f"\n{margin}]"
-    return json.dumps(value, ensure_ascii=False, indent=2).replace("\n", "\n" + margin)
 
 
 def output_format(value: str, allowed: tuple[str, ...] = ("text", "json")) -> str:

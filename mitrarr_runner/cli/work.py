@@ -1,4 +1,4 @@
-"""validate, plan, apply, run-schedule, run: from the manifest to the work."""
+"""apply, run-schedule, run: the work itself."""
 
 from __future__ import annotations
 
@@ -7,17 +7,10 @@ from typing import Annotated
 import typer
 
 from mitrarr_runner.cli import applying
-from mitrarr_runner.cli.place import place
-from mitrarr_runner.cli.plan import plan
 from mitrarr_runner.cli.session import output_format
 from mitrarr_runner.cli.verb import Verb, session
 from mitrarr_runner.text import mark
 
-_PATH = typer.Argument(
-    metavar="[PATH]",
-    show_default=False,
-    help=mark("Manifest file or folder; default: $MITRARR_CONFIG, then ./configs/prod."),
-)
 _WORK = typer.Argument(
     metavar="[PATH]",
     show_default=False,
@@ -30,27 +23,6 @@ _FAIL_IF_BUSY = typer.Option(
     "--fail-if-busy", help=mark("Exit 3 where something was left because it is running already.")
 )
 _BY = typer.Option("--by", help=mark("Who asks; default: MITRARR_OPERATOR, SUDO_USER, login."))
-
-
-def validate(
-    ctx: typer.Context,
-    path: Annotated[str | None, _PATH] = None,
-    format: Annotated[str, _FORMAT] = "text",
-) -> int:
-    from mitrarr_runner.engine import validate as checking
-    from mitrarr_runner.engine.problems_report import last_good, problems_json, problems_text
-    from mitrarr_runner.manifest.load import find_manifest
-
-    here = session(ctx)
-    wanted = output_format(format)
-    shown = find_manifest(path, here.environment, here.cwd) or place(here, None).shown or None
-    checked = checking.validate(shown, environment=here.environment, cwd=here.cwd, clock=here.clock)
-    errors = bool(checked.errors)
-    if wanted == "json":
-        here.json(problems_json(checked.problems))
-    else:
-        here.print(problems_text(checked, here.say, last_good(checked) if errors else None))
-    return 2 if errors else 0
 
 
 def apply(
@@ -107,22 +79,6 @@ def run(
 
 
 VERBS = (
-    Verb(
-        "validate",
-        validate,
-        mark(
-            "Show every problem of a manifest, with its place and a hint. Exit 0 good, 2 problems."
-            "\n\nExample: mitrarr validate configs/prod"
-        ),
-    ),
-    Verb(
-        "plan",
-        plan,
-        mark(
-            "Show what apply would do now and why, and the next instant with work."
-            " Changes nothing.\n\nExample: mitrarr plan --from 2026-11-23 --until 2026-11-24"
-        ),
-    ),
     Verb(
         "apply",
         apply,

@@ -12,8 +12,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner.engine import plan_words as words
+from mitrarr_runner.engine.notes import Noted
 from mitrarr_runner.engine.preview import DESCRIBED, Described, Preview
-from mitrarr_runner.engine.review import Noted
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.text import Catalogue, Text, plural, text
 

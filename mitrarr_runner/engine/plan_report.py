@@ -7,9 +7,9 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner.engine import plan_words as words
+from mitrarr_runner.engine.notes import Noted
 from mitrarr_runner.engine.preview import DESCRIBED, Described, Preview
 from mitrarr_runner.engine.report import columns
-from mitrarr_runner.engine.review import Noted
 from mitrarr_runner.manifest.diff import ChangeKind
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.text import Catalogue, plural, text

@@ -9,8 +9,8 @@ from datetime import datetime
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
+from mitrarr_runner.engine.notes import Note
 from mitrarr_runner.engine.preview import Described, Preview, Steps
-from mitrarr_runner.engine.review import Note
 from mitrarr_runner.manifest.diff import Change, ChangeKind
 from mitrarr_runner.plan import Action, PlannedRun
 from mitrarr_runner.store.drains import Drain

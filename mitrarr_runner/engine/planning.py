@@ -10,13 +10,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mitrarr_runner.clock import Clock
-from mitrarr_runner.engine import review
+from mitrarr_runner.engine.notes import Noted
 from mitrarr_runner.engine.places import Place
 from mitrarr_runner.engine.preview import Base, Frame, Preview, describing, preview
-from mitrarr_runner.engine.review import Noted, Review, noted
-from mitrarr_runner.engine.review_state import ReviewState, describing_away
 from mitrarr_runner.engine.state import gather
 from mitrarr_runner.manifest import build
 from mitrarr_runner.manifest.diff import changes
@@ -25,7 +24,10 @@ from mitrarr_runner.plan import StateView
 from mitrarr_runner.site import Site
 from mitrarr_runner.store import readings
 from mitrarr_runner.store.database import Database
-from mitrarr_runner.volumes import Reading
+
+if TYPE_CHECKING:
+    from mitrarr_runner.engine.review_state import ReviewState
+    from mitrarr_runner.volumes import Reading
 
 KEPT = timedelta(days=180)
 """How far back readings are looked at: 90 days that are judged, and what they are compared with."""
@@ -64,12 +66,15 @@ def against(proposed: Place, base: Place, clock: Clock, now: datetime) -> Previe
 def away(proposed: Place, state: ReviewState, old: Manifest | None, now: datetime) -> Preview:
     """The plan of a manifest upon a state that was exported on another host. old: what the changes
     are shown against; the exported manifest where it is None."""
+    from mitrarr_runner.engine import review
+    from mitrarr_runner.engine.review_state import describing_away
+
     manifest = moved(proposed, state.name, None)
     before = old or state.manifest(manifest.root)
     changed: tuple[Noted, ...] = ()
     if before is not None:
-        judged = Review(before, manifest, now, state.readings, review.spool_unseen)
-        changed = noted(changes(before, manifest), judged)
+        judged = review.Review(before, manifest, now, state.readings, review.spool_unseen)
+        changed = review.noted(changes(before, manifest), judged)
     frame = Frame(
         proposed.shown,
         socket.gethostname(),
@@ -106,11 +111,18 @@ def _noted(
     old: Manifest, new: Manifest, store: Database | None, now: datetime
 ) -> tuple[Noted, ...]:
     found = changes(old, new)
+    if not found:
+        return ()
+    from mitrarr_runner.engine import review  # volumes and steps: not for a plan without changes
+
     read = partial(_readings, store, new.name, now)
-    return noted(found, Review(old, new, now, read, partial(review.spool_state, now=now)))
+    spool = partial(review.spool_state, now=now)
+    return review.noted(found, review.Review(old, new, now, read, spool))
 
 
 def _readings(store: Database | None, manifest: str, now: datetime, label: str) -> list[Reading]:
+    from mitrarr_runner.volumes import Reading
+
     if store is None:
         return []
     kept = readings.readings(store, manifest, label, now - KEPT)

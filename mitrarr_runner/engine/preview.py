@@ -12,7 +12,7 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner import schedule
-from mitrarr_runner.engine.review import Noted
+from mitrarr_runner.engine.notes import Noted
 from mitrarr_runner.errors import MitrarrError
 from mitrarr_runner.manifest.model import Job, Manifest
 from mitrarr_runner.plan import Action, Plan, PlannedRun, StateView, jitter_of, plan, upcoming

@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from mitrarr_runner import templates
 from mitrarr_runner.clock import iso
+from mitrarr_runner.engine.notes import Note, Noted
 from mitrarr_runner.errors import MitrarrError
 from mitrarr_runner.intake import spool
 from mitrarr_runner.manifest.diff import Change, ChangeKind
@@ -31,22 +32,6 @@ Readings: TypeAlias = Callable[[str], Sequence[Reading]]
 """The kept readings of a label, oldest first."""
 
 SpoolState: TypeAlias = Callable[[Source], Text]
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One sentence. at: what its hole {at} holds, for a reader who has a calendar and a language;
-    counts: dates and numbers to be shown after it."""
-
-    text: Text
-    at: datetime | None = None
-    counts: tuple[tuple[datetime, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    change: Change
-    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from typing import Any
 
 from mitrarr_runner import atomic
 from mitrarr_runner.clock import epoch, from_epoch, iso
+from mitrarr_runner.engine.notes import Note, Noted
 from mitrarr_runner.engine.preview import Described, Preview, Steps
-from mitrarr_runner.engine.review import Note, Noted
 from mitrarr_runner.engine.saved_plan import SavedPlan
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.manifest import build

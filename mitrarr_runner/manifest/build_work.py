@@ -29,6 +29,7 @@ from mitrarr_runner.manifest.values import seconds, size
 
 Section = Mapping[str, Any]
 Options = Callable[[Any], Any]
+Readers = Mapping[str, Callable[[Any], Any]]
 
 
 def below(root: Path, path: str) -> Path:
@@ -90,42 +91,49 @@ def job(name: str, data: Section, timezone: str, kinds: Mapping[str, Options]) -
             for step in data["steps"]
             for kind, options in step.items()
         ),
-        description=data.get("description", ""),
-        timeout=seconds(data.get("timeout", 3600)),
-        overlap=Overlap(data.get("overlap", "skip")),
-        retry=retry(data.get("retry", {})),
-        needs=tuple(data.get("needs", ())),
-        idempotent=data.get("idempotent", False),
-        limits=limits(data.get("limits", {})),
+        **_given(data, _JOB),
     )
-
-
-def limits(data: Section) -> Limits:
-    memory, cpu = data.get("memory"), data.get("cpu")
-    return Limits(None if memory is None else size(memory), None if cpu is None else seconds(cpu))
 
 
 def schedule(data: str | Section, timezone: str) -> Schedule:
     if isinstance(data, str):
         return Schedule(data, timezone)
-    return Schedule(
-        cron=data.get("cron"),
-        timezone=data.get("timezone", timezone),
-        catch_up=CatchUp(data.get("catch_up", "latest")),
-        max=int(data.get("max", 24)),
-        window=seconds(data.get("window", 86400)),
-        jitter=seconds(data.get("jitter", 0)),
-        first=First(data.get("first", "next")),
-    )
+    return Schedule(**{"cron": None, "timezone": timezone, **_given(data, _SCHEDULE)})
 
 
-def retry(data: Section) -> Retry:
-    return Retry(
-        attempts=int(data.get("attempts", 1)),
-        backoff=seconds(data.get("backoff", 10)),
-        factor=float(data.get("factor", 2)),
-        max=seconds(data.get("max", 300)),
-    )
+def _limits(data: Section) -> Limits:
+    return Limits(**_given(data, _LIMITS))
+
+
+def _retry(data: Section) -> Retry:
+    return Retry(**_given(data, _RETRY))
+
+
+def _given(data: Section, readers: Readers) -> dict[str, Any]:
+    """The keys that are written, each read in its way; the model knows what holds for others."""
+    return {key: readers[key](value) for key, value in data.items() if key in readers}
+
+
+_LIMITS: Readers = {"memory": size, "cpu": seconds}
+_RETRY: Readers = {"attempts": int, "backoff": seconds, "factor": float, "max": seconds}
+_SCHEDULE: Readers = {
+    "cron": str,
+    "timezone": str,
+    "catch_up": CatchUp,
+    "max": int,
+    "window": seconds,
+    "jitter": seconds,
+    "first": First,
+}
+_JOB: Readers = {
+    "description": str,
+    "timeout": seconds,
+    "overlap": Overlap,
+    "retry": _retry,
+    "needs": tuple,
+    "idempotent": bool,
+    "limits": _limits,
+}
 
 
 def options_by(schema: Schema, root: Path) -> Options:

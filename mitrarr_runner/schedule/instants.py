@@ -32,7 +32,7 @@ _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 # The shortest stretch between two changes of a zone in tzdata 2026 is 3.98 days (Freetown, 1939),
 # since 1970 6.9 days: looking every three days cannot jump over a change and its undoing.
 _PROBE = 3 * _DAY
-_LONGEST = 64 * _PROBE
+_CELL = 64 * _PROBE
 # No clock was ever put back by more than a day, so what happened two days ago decides nothing.
 _LOOK_BACK = 2 * _DAY
 # Local time must stay inside the years that datetime knows, at both ends.
@@ -115,7 +115,6 @@ def _local(reading: int) -> datetime:
     return (_EPOCH + timedelta(seconds=reading)).replace(tzinfo=None)
 
 
-@lru_cache(maxsize=20_000)
 def _offset(zone: ZoneInfo, instant: int) -> int:
     shift = (_EPOCH + timedelta(0, instant)).astimezone(zone).utcoffset()
     assert shift is not None  # noqa: S101 - a ZoneInfo always knows
@@ -125,21 +124,27 @@ def _offset(zone: ZoneInfo, instant: int) -> int:
 def _pieces(zone: ZoneInfo, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
     """Cut [start, stop) into (start, end, offset) of constant offset, lazily, in seconds.
 
-    Two neighbours may have the same offset: the first pieces are short, because most callers want
-    the next slot only, and each may be twice as long as the one before.
+    Two neighbours may have the same offset.
     """
-    offset, longest = _offset(zone, start), _PROBE
-    while start < stop:
-        end, following = start, offset
-        while following == offset and end < stop and end - start < longest:
-            # Probes stand on a grid, so that all lines of a zone ask for the same instants.
-            known, end = end, min((end // _PROBE + 1) * _PROBE, stop)
-            following = _offset(zone, end)
+    for cell in range(start // _CELL, (stop - 1) // _CELL + 1):
+        for begin, end, offset in _pieces_of(zone, cell):
+            if begin < stop and start < end:
+                yield max(begin, start), min(end, stop), offset
+
+
+@lru_cache(maxsize=2000)
+def _pieces_of(zone: ZoneInfo, cell: int) -> tuple[tuple[int, int, int], ...]:
+    """The pieces of one cell of a fixed grid: all lines of a zone share what was found out once."""
+    pieces = []
+    begin, stop = cell * _CELL, (cell + 1) * _CELL
+    offset = _offset(zone, begin)
+    for known in range(begin, stop, _PROBE):
+        following = _offset(zone, known + _PROBE)
         if following != offset:
-            end = _change(zone, known, end, offset)
-            following = _offset(zone, end)
-        yield start, end, offset
-        start, offset, longest = end, following, min(2 * longest, _LONGEST)
+            end = _change(zone, known, known + _PROBE, offset)
+            pieces.append((begin, end, offset))
+            begin, offset = end, following
+    return (*pieces, (begin, stop, offset))
 
 
 def _change(zone: ZoneInfo, low: int, high: int, offset: int) -> int:
@@ -155,9 +160,7 @@ def _change(zone: ZoneInfo, low: int, high: int, offset: int) -> int:
 
 def _readings(cron: Cron, first: int, stop: int, offset: int) -> Iterator[datetime]:
     """Instants of the local minutes of the line in [first, stop), where local = UTC + offset."""
-    hours = sorted(cron.hours)
-    # timedelta(0, n) and not timedelta(seconds=n): a third of the cost, in the hot loop.
-    minutes = [timedelta(0, minute * 60) for minute in sorted(cron.minutes)]
+    hours, minutes = _ordered(cron.hours), _steps(cron.minutes)
     for midnight in _midnights(cron, first, stop):
         for hour in hours:
             reading = midnight + hour * 3600
@@ -174,6 +177,17 @@ def _readings(cron: Cron, first: int, stop: int, offset: int) -> Iterator[dateti
                         yield base + minute
 
 
+@lru_cache(maxsize=5000)
+def _ordered(numbers: frozenset[int]) -> tuple[int, ...]:
+    return tuple(sorted(numbers))
+
+
+@lru_cache(maxsize=5000)
+def _steps(minutes: frozenset[int]) -> tuple[timedelta, ...]:
+    # timedelta(0, n) and not timedelta(seconds=n): a third of the cost, in the hot loop.
+    return tuple(timedelta(0, minute * 60) for minute in sorted(minutes))
+
+
 def _minutes(cron: Cron, first: int, stop: int) -> Iterator[int]:
     """Local minutes of the line in [first, stop), as seconds of the wall clock."""
     for instant in _readings(cron, first, stop, 0):
@@ -186,16 +200,37 @@ def _due_in(cron: Cron, first: int, stop: int) -> bool:
 
 def _midnights(cron: Cron, first: int, stop: int) -> Iterator[int]:
     """The local midnights, in seconds, of the days of the line that [first, stop) touches."""
-    ordinal = first // _DAY + _EPOCH_ORDINAL
-    last = (stop - 1) // _DAY + _EPOCH_ORDINAL
-    while ordinal <= last:
-        day = date.fromordinal(ordinal)
-        before = ordinal - day.day  # the last day of the month before
-        following = before + calendar.monthrange(day.year, day.month)[1] + 1
-        if day.month in cron.months:
-            for number in range(ordinal, min(following, last + 1)):
-                # Ordinal 7 was a Sunday.
-                fits, weekday_fits = number - before in cron.days, number % 7 in cron.weekdays
-                if (fits or weekday_fits) if cron.either_day else (fits and weekday_fits):
-                    yield (number - _EPOCH_ORDINAL) * _DAY
-        ordinal = following
+    earliest = first // _DAY + _EPOCH_ORDINAL
+    latest = (stop - 1) // _DAY + _EPOCH_ORDINAL
+    day = date.fromordinal(earliest)
+    months = day.year * 12 + day.month - 1
+    before, length = _month(months)
+    while before < latest:
+        if months % 12 + 1 in cron.months:
+            days = _days(cron.days, cron.weekdays, cron.either_day, before % 7, length)
+            for number in days:
+                if earliest <= before + number <= latest:
+                    yield (before + number - _EPOCH_ORDINAL) * _DAY
+        months += 1
+        before, length = _month(months)
+
+
+@lru_cache(maxsize=5000)
+def _month(months: int) -> tuple[int, int]:
+    """(ordinal of the day before the month, its length); months are counted from the year 0."""
+    year, month = divmod(months, 12)
+    return date(year, month + 1, 1).toordinal() - 1, calendar.monthrange(year, month + 1)[1]
+
+
+@lru_cache(maxsize=5000)
+def _days(
+    days: frozenset[int], weekdays: frozenset[int], either: bool, before: int, length: int
+) -> tuple[int, ...]:
+    """The days of the line in a month of `length` days; `before`: the weekday of the day before."""
+    fits = any if either else all
+    return tuple(
+        day
+        for day in range(1, length + 1)
+        # Ordinal 7 was a Sunday, and weekdays count from it.
+        if fits((day in days, (before + day) % 7 in weekdays))
+    )

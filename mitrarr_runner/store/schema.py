@@ -53,7 +53,9 @@ def refuse_unknown(database: Statements, schema: Schema) -> None:
     found = version_of(database)
     if found > schema.version:
         raise trouble.newer(found, schema.version)
-    if found == 0 and database.row("SELECT name FROM sqlite_master LIMIT 1") is not None:
+    tables = database.row("SELECT name FROM sqlite_master LIMIT 1") is not None
+    # Asked twice: another process may make the store between the two looks.
+    if found == 0 and tables and version_of(database) == 0:
         raise trouble.foreign(database.path)
 
 

@@ -16,7 +16,7 @@ import pytest
 from mitrarr_runner.errors import StateError
 from mitrarr_runner.store import database, meta
 from mitrarr_runner.store.database import SCHEMA_VERSION, Database, open_database, open_readonly
-from mitrarr_runner.store.schema import SCHEMA, Schema, version_of
+from mitrarr_runner.store.schema import SCHEMA, Schema, refuse_unknown, version_of
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -152,6 +152,20 @@ def test_many_processes_make_the_store_at_once(path: Path) -> None:
     made = [migrating(path, SCHEMA) for _ in range(8)]
     told = [process.communicate(timeout=60) for process in made]
     assert [out for out, _ in told] == [b"done\n"] * 8, told
+
+
+def test_a_store_that_is_made_while_one_looks_is_no_foreign_one(path: Path) -> None:
+    class Late(Database):
+        """Another process makes the store between the look at its version and at its tables."""
+
+        def row(self, sql: str, /, **values: object) -> sqlite3.Row | None:
+            if "sqlite_master" in sql:
+                open_database(path).close()
+            return super().row(sql, **values)
+
+    path.parent.mkdir()
+    with Late(sqlite3.connect(path, isolation_level=None), path) as db:
+        refuse_unknown(db, SCHEMA)
 
 
 def test_a_newer_store_is_left_alone(kept: Path, second: Callable[..., Schema]) -> None:

@@ -70,6 +70,7 @@ def restore(site: Site, file: Path, now: datetime) -> Restored:
             with no_room(home.parent):
                 copy = _unpack(stream, file, fresh)
             _examine(fresh, copy)
+            _keep_heartbeats(site, _Unpacked(fresh))
             aside = _swap(home, fresh, now)
         finally:
             _discard(fresh)
@@ -188,6 +189,12 @@ def _examine(fresh: Path, copy: Copy) -> None:
                 site_key.examine(db, here)
         path.with_name(f"{path.name}.made").touch(mode=0o600)
     atomic.sync_folder(fresh)
+
+
+def _keep_heartbeats(old: Site, fresh: Site) -> None:
+    """When apply was last called is no part of a copy: cron goes on calling it meanwhile."""
+    if old.heartbeat.is_dir():
+        shutil.copytree(old.heartbeat, fresh.heartbeat)
 
 
 class _Unpacked(Site):

@@ -57,6 +57,16 @@ def test_backup_and_restore(applied: Any, mitrarr: Any) -> None:
     assert mitrarr("apply").code == 0
 
 
+def test_a_restore_does_not_forget_that_cron_is_alive(applied: Any, mitrarr: Any) -> None:
+    """When apply was last called is no part of a copy: it is what this host is doing now."""
+    beat = applied.root / "state" / "heartbeat" / "prod"
+    before = beat.stat().st_mtime_ns
+    assert mitrarr("state", "backup", "copy.tar").code == 0
+    assert mitrarr("state", "restore", "copy.tar", "--yes").code == 0
+    assert beat.stat().st_mtime_ns == before
+    assert "cron OK" in mitrarr("status").out
+
+
 def test_json(applied: Any, mitrarr: Any) -> None:
     made = mitrarr("state", "backup", "copy.tar", "--format", "json").json
     assert made["file"] == str(applied.root / "copy.tar")

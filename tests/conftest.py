@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -28,6 +29,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell without job control starts `make test &` like this, and every child would inherit it:
     # no test could press Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+ZONE = "America/Sao_Paulo"
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class TestSite:
 
     def write(self, **sections: Any) -> None:
         """Write the manifest; `settings` is filled in."""
-        settings = {"timezone": "America/Sao_Paulo", "root": "..", **sections.pop("settings", {})}
+        settings = {"timezone": ZONE, "root": "..", **sections.pop("settings", {})}
         data = {"version": 1, "name": "prod", "settings": settings, **sections}
         self.manifest_path.parent.mkdir(parents=True, exist_ok=True)
         self.manifest_path.write_text(json.dumps(data, indent=1), encoding="utf-8")
@@ -137,12 +140,26 @@ def site(tmp_path: Path) -> TestSite:
     return TestSite(root)
 
 
+def slots_before(*minutes: int) -> str:
+    """A line of cron whose slots were so many minutes ago, and none for the next half an hour."""
+    now = datetime.now(ZoneInfo(ZONE))
+    passed = sorted((now - timedelta(minutes=n)).minute for n in minutes)
+    return f"{','.join(map(str, passed))} * * * *"
+
+
+@pytest.fixture
+def lately() -> Callable[..., str]:
+    """`lately(1, 3)`: a line of cron whose slots were one and three minutes ago."""
+    return slots_before
+
+
 def command_job(*argv: str, **more: Any) -> dict[str, Any]:
-    """A job of one command, every minute."""
-    return {"schedule": "* * * * *", "steps": [{"command": {"argv": list(argv)}}], **more}
+    """A job of one command, whose slot was a minute ago: `site.due` makes it due, and however long
+    the test takes, no second slot comes."""
+    return {"schedule": slots_before(1), "steps": [{"command": {"argv": list(argv)}}], **more}
 
 
 @pytest.fixture
 def job() -> Callable[..., dict[str, Any]]:
-    """`job("true", timeout="5s")`: a job of one command, every minute."""
+    """`job("true", timeout="5s")`: a job of one command, whose slot was a minute ago."""
     return command_job

@@ -47,6 +47,7 @@ _CHANGING = (
         re.compile(rf"(?:{_DAY} )?(?:\d{{4}}-\d\d-\d\d |\d\d/\d\d/\d{{4}} )?\d\d:\d\d(?::\d\d)?"),
         "TIME",
     ),
+    (re.compile(r'"\d+ \d+ \* \* \*"'), "DAILY"),  # the demo's slot is half a day away
     (re.compile(r"TIME(?: [+-]\d\d:\d\d)+"), "TIME"),
     (re.compile(rf"\b(?:{_SPAN})\b"), "SPAN"),
     (re.compile(r"\b[0-9a-f]{12}\b|\b(?=[a-f]*\d)[0-9a-f]{7}\b"), "HASH"),

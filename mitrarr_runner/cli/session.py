@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mitrarr_runner.clock import Clock
+from mitrarr_runner.engine.json_text import written
 from mitrarr_runner.errors import UsageError
-from mitrarr_runner.json_text import written
 from mitrarr_runner.text import Catalogue, Text, text
 
 

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from mitrarr_runner.engine.json_text import JsonLines
 from mitrarr_runner.engine.preview import Described, Preview
-from mitrarr_runner.json_text import JsonLines
 from mitrarr_runner.manifest.diff import Change
 from mitrarr_runner.manifest.model import Manifest
 

@@ -44,7 +44,7 @@ def test_under_cron_only_what_opens_worsens_or_closes_is_printed(site: Any, job:
         {"when": "job_failed", "after": 3, "severity": "critical", "to": ["r"]},
     ]
     alerts = {"channels": {"r": {"kind": "log"}}, "rules": rules}
-    site.write(jobs={"a": job("sh", "-c", "test -e fine")}, alerts=alerts)
+    site.write(jobs={"a": job("sh", "-c", "test -e fine", schedule="* * * * *")}, alerts=alerts)
     site.due(minutes=1)
     told = []
     for turn in range(5):

@@ -134,7 +134,7 @@ def test_a_pause_whose_end_has_passed_is_none(site: Any, mitrarr: Call, job: Job
 
 
 def test_nobody_calls_apply_any_more(site: Any, mitrarr: Call, job: Job) -> None:
-    site.write(jobs={"a": job("true")})
+    site.write(jobs={"a": job("true", schedule="* * * * *")})
     site.due(minutes=45)
     beat = site.site.heartbeat / "prod"
     beat.touch()

@@ -18,10 +18,10 @@ ZONE = "America/Sao_Paulo"
 
 
 @pytest.fixture
-def slot(site: Any, job: Job) -> datetime:
+def slot(site: Any, job: Job, lately: Callable[..., str]) -> datetime:
     """Of a real apply."""
-    site.write(jobs={"a": job("true")})
-    site.due()
+    site.write(jobs={"a": job("true", schedule=lately(1, 2, 3))})
+    site.due(minutes=5)
     assert site.run("apply").code == 0
     found: datetime = site.history()[0].slot
     return found

@@ -39,9 +39,12 @@ def lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def test_a_due_job_runs_once_and_the_second_apply_does_nothing(site: Any, job: Job) -> None:
-    site.write(jobs={"a": job("sh", "-c", 'echo "$MITRARR_SLOT" >> ran')})
-    site.due()
+def test_a_due_job_runs_once_and_the_second_apply_does_nothing(
+    site: Any, job: Job, lately: Callable[..., str]
+) -> None:
+    script = 'echo "$MITRARR_SLOT" >> ran'
+    site.write(jobs={"a": job("sh", "-c", script, schedule=lately(1, 3, 5))})
+    site.due(minutes=6)
     first = site.run("apply")
     assert (first.code, first.out, first.err) == (0, "", "")
     assert len(lines(site.root / "ran")) == 1
@@ -54,12 +57,11 @@ def test_a_due_job_runs_once_and_the_second_apply_does_nothing(site: Any, job: J
 
 
 def test_the_logical_slot_and_the_count_of_missed_ones_reach_the_command(
-    site: Any, job: Job
+    site: Any, job: Job, lately: Callable[..., str]
 ) -> None:
-    site.write(
-        jobs={"a": job("sh", "-c", 'echo "$MITRARR_SLOT $MITRARR_MISSED $MITRARR_JOB" > ran')}
-    )
-    site.due(minutes=4)
+    script = 'echo "$MITRARR_SLOT $MITRARR_MISSED $MITRARR_JOB" > ran'
+    site.write(jobs={"a": job("sh", "-c", script, schedule=lately(1, 2, 3, 4))})
+    site.due(minutes=6)
     site.run("apply")
     slot, missed, name = lines(site.root / "ran")[0].split()
     assert slot.endswith(":00Z")
@@ -316,7 +318,7 @@ def _a_minute_passes(site: Any) -> None:
 
 def test_a_queued_slot_is_taken_by_the_run_that_ends(site: Any, job: Job) -> None:
     script = "echo $MITRARR_SLOT >> ran; touch on; sleep 2"
-    site.write(jobs={"a": job("sh", "-c", script, overlap="queue")})
+    site.write(jobs={"a": job("sh", "-c", script, overlap="queue", schedule="* * * * *")})
     site.due(minutes=1)
     first = site.start("apply")
     wait_for(lambda: (site.root / "on").exists())
@@ -330,7 +332,7 @@ def test_a_queued_slot_is_taken_by_the_run_that_ends(site: Any, job: Job) -> Non
 
 def test_a_replaced_run_ends_and_the_new_one_starts(site: Any, job: Job) -> None:
     script = "echo $MITRARR_RUN >> ran; touch on; test $(wc -l < ran) -gt 1 || sleep 60"
-    site.write(jobs={"a": job("sh", "-c", script, overlap="replace")})
+    site.write(jobs={"a": job("sh", "-c", script, overlap="replace", schedule="* * * * *")})
     site.due(minutes=1)
     first = site.start("apply")
     wait_for(lambda: (site.root / "on").exists())

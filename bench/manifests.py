@@ -12,7 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mitrarr_runner.engine.validate import obtain, validate
+from mitrarr_runner.engine.obtain import obtain
+from mitrarr_runner.engine.validate import validate
 from mitrarr_runner.manifest import compiled
 from mitrarr_runner.manifest.read import read
 from mitrarr_runner.site import MARKER, Site

@@ -26,7 +26,7 @@ def validate(
 ) -> int:
     from mitrarr_runner.engine import validate as checking
     from mitrarr_runner.engine.problems_report import last_good, problems_json, problems_text
-    from mitrarr_runner.manifest.load import find_manifest
+    from mitrarr_runner.manifest.loaded import find_manifest
 
     here = session(ctx)
     wanted = output_format(format)

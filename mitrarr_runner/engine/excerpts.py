@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from mitrarr_runner.manifest import files
-from mitrarr_runner.manifest.load import Loaded
+from mitrarr_runner.manifest.loaded import Loaded
 from mitrarr_runner.manifest.problem import Problem
 from mitrarr_runner.manifest.read import BYTES
 

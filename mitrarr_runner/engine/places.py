@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from mitrarr_runner.engine.validate import Validation, obtain
+from mitrarr_runner.engine.obtain import obtain
+from mitrarr_runner.engine.validation import Validation
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.manifest import build, compiled
-from mitrarr_runner.manifest.diff import Change, changes
-from mitrarr_runner.manifest.load import find_manifest
+from mitrarr_runner.manifest.loaded import find_manifest
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.manifest.problem import Level, Problem
 from mitrarr_runner.site import Site
@@ -72,10 +72,6 @@ class Place:
     def open_readonly(self) -> Database | None:
         """Open the store for reading; None where nothing was ever stored."""
         return open_readonly(self.path)
-
-    def changes(self) -> tuple[Change, ...]:
-        """What differs from the manifest that was last applied."""
-        return changes(self.last_good, self.manifest) if self.last_good is not None else ()
 
 
 def place(call: Call, given: str | None) -> Place:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from mitrarr_runner.engine.validate import Validation
+from mitrarr_runner.engine.validation import Validation
 from mitrarr_runner.manifest import compiled
 from mitrarr_runner.manifest.model import OnBadManifest
 from mitrarr_runner.manifest.problem import Level, Problem

@@ -18,7 +18,7 @@ from mitrarr_runner.engine import outcry, retention, wakeup
 from mitrarr_runner.engine.apply import Applied, Listener, Supervisor
 from mitrarr_runner.logs import EventLog
 from mitrarr_runner.manifest import compiled
-from mitrarr_runner.manifest.load import Loaded
+from mitrarr_runner.manifest.loaded import Loaded
 from mitrarr_runner.manifest.model import Manifest, OnBadManifest, RuleWhen
 from mitrarr_runner.plan import Plan
 from mitrarr_runner.site import Site

@@ -17,7 +17,6 @@ from typing import Any
 
 from mitrarr_runner.manifest import build_work, schemas
 from mitrarr_runner.manifest.build_work import Section
-from mitrarr_runner.manifest.document import Data
 from mitrarr_runner.manifest.model import (
     Alerts,
     Api,
@@ -73,7 +72,7 @@ def _section(data: Section, name: str) -> list[tuple[str, Section]]:
     return list(data.get(name, {}).items())
 
 
-def fingerprint(data: Mapping[str, Data]) -> str:
+def fingerprint(data: Mapping[str, Any]) -> str:
     """12 hex digits: the same content has the same one, whatever the order of keys, the comments,
     the format and the number of files."""
     content = {key: value for key, value in data.items() if key not in _NOT_CONTENT}

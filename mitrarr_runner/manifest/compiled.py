@@ -25,10 +25,9 @@ from typing import Any
 
 from mitrarr_runner import atomic, resources
 from mitrarr_runner.clock import epoch, from_epoch
-from mitrarr_runner.manifest import build, check, files, garbage, load
+from mitrarr_runner.manifest import build, files, garbage
 from mitrarr_runner.manifest.files import Stamp
-from mitrarr_runner.manifest.load import Loaded
-from mitrarr_runner.manifest.merge import Marks, Merged
+from mitrarr_runner.manifest.loaded import Loaded, absolute
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.site import FoundRoot, Site, find_root
 
@@ -72,7 +71,7 @@ def recall(shown: str, *, environment: Mapping[str, str], cwd: Path) -> Loaded |
     where the other ways to a root do not lead to it, lines that look like that setting are tried.
     A wrong guess does no harm: an entry says itself for which path and root it was made.
     """
-    path = load.absolute(shown, cwd)
+    path = absolute(shown, cwd)
     plain = find_root(None, path, environment, cwd)
     for root in (plain.root, *_guessed_roots(path)):
         for key in _keys(Site(root)):
@@ -85,7 +84,7 @@ def recall(shown: str, *, environment: Mapping[str, str], cwd: Path) -> Loaded |
 def remembered(shown: str, *, environment: Mapping[str, str], cwd: Path) -> Remembered | None:
     """What is known of a path that cannot be read now: without it, a comma too many in the file
     that says `settings.root` would hide the site, and with it the last good manifest."""
-    path = load.absolute(shown, cwd)
+    path = absolute(shown, cwd)
     plain = find_root(None, path, environment, cwd)
     for root in (plain.root, *_guessed_roots(path)):
         for key in _keys(Site(root)):
@@ -157,6 +156,9 @@ def load_last_good(site: Site, name: str) -> Manifest | None:
     with contextlib.suppress(*_UNUSABLE), garbage.left_alone():
         data = found["data"]
         if found["program"] != program():
+            from mitrarr_runner.manifest import check
+            from mitrarr_runner.manifest.merge import Marks, Merged
+
             problems = check.check(Merged(data, Marks(""), (), complete=True))
             if check.fatal(problems):
                 return None

@@ -7,54 +7,25 @@ which `engine/validate` hands in. Files that change while they are read are read
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from mitrarr_runner.manifest import build, check, files, garbage
 from mitrarr_runner.manifest.document import Document
-from mitrarr_runner.manifest.files import Found, Stamp
+from mitrarr_runner.manifest.files import Found
+from mitrarr_runner.manifest.loaded import Loaded, absolute
 from mitrarr_runner.manifest.merge import Merged, merge
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.manifest.problem import Level, Problem
 from mitrarr_runner.manifest.read import BYTES, read
-from mitrarr_runner.site import FoundRoot, find_root
+from mitrarr_runner.site import find_root
 from mitrarr_runner.text import text
 
 ExtraCheck: TypeAlias = Callable[[Merged, Manifest | None], Iterable[Problem]]
 """The data may have any shape (see `reach`); the manifest is there where no error was found yet."""
 
 _TRIES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """manifest is None where a problem is an error. shown: the path as it was given; data: the
-    merged data of a good manifest, for `compiled`."""
-
-    shown: str
-    manifest: Manifest | None
-    root: FoundRoot
-    problems: tuple[Problem, ...] = ()
-    files: tuple[tuple[Path, str], ...] = ()
-    stamps: tuple[Stamp, ...] = ()
-    data: Mapping[str, Any] | None = None
-
-
-def find_manifest(given: str | None, environment: Mapping[str, str], cwd: Path) -> str | None:
-    """The path as people know it: the argument, MITRARR_CONFIG, ./configs/prod where there is one;
-    None means the built-in defaults."""
-    chosen = given or environment.get("MITRARR_CONFIG")
-    if chosen:
-        return chosen
-    return "configs/prod" if os.path.lexists(cwd / "configs/prod") else None
-
-
-def absolute(shown: str, cwd: Path) -> Path:
-    """The absolute path of a path as it was given (the same one `wake.py` comes to)."""
-    return Path(os.path.normpath(cwd / shown))
 
 
 def load(

@@ -2,11 +2,10 @@
 
 Pure: no clock, no store, no manifest. `grammar` and `fields` read the line (the one door to
 croniter), `instants` walks local minutes and maps them to UTC by Debian cron's rules for the
-nights on which the clock changes, `advice` finds lines that are valid and yet probably not what
-was meant.
+nights on which the clock changes, `advice` (imported by itself) finds lines that are valid and yet
+probably not what was meant.
 """
 
-from mitrarr_runner.schedule.advice import CronWarning, warnings
 from mitrarr_runner.schedule.fields import CronError
 from mitrarr_runner.schedule.grammar import Cron, parse
 from mitrarr_runner.schedule.identity import fingerprint, jitter
@@ -15,12 +14,10 @@ from mitrarr_runner.schedule.instants import latest_slot, next_slot, slots
 __all__ = [
     "Cron",
     "CronError",
-    "CronWarning",
     "fingerprint",
     "jitter",
     "latest_slot",
     "next_slot",
     "parse",
     "slots",
-    "warnings",
 ]

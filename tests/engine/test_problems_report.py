@@ -16,7 +16,8 @@ from mitrarr_runner.engine.problems_report import (
     problems_json,
     problems_text,
 )
-from mitrarr_runner.engine.validate import Validation, validate
+from mitrarr_runner.engine.validate import validate
+from mitrarr_runner.engine.validation import Validation
 from mitrarr_runner.text import Catalogue
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -11,8 +11,9 @@ import pytest
 
 from mitrarr_runner import steps
 from mitrarr_runner.clock import FixedClock
+from mitrarr_runner.engine.obtain import obtain
 from mitrarr_runner.engine.problems_report import LastGood, last_good
-from mitrarr_runner.engine.validate import obtain, validate
+from mitrarr_runner.engine.validate import validate
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.manifest import compiled
 from mitrarr_runner.manifest.problem import Level

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mitrarr_runner.clock import FixedClock
-from mitrarr_runner.engine.validate import Validation, validate
+from mitrarr_runner.engine.validate import validate
+from mitrarr_runner.engine.validation import Validation
 
 ZONE = "settings: {timezone: America/Sao_Paulo}\n"
 

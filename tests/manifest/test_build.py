@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mitrarr_runner.engine.validate import Validation, validate
+from mitrarr_runner.engine.validate import validate
+from mitrarr_runner.engine.validation import Validation
 from mitrarr_runner.manifest import build
 from mitrarr_runner.manifest.model import (
     After,

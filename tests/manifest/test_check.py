@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mitrarr_runner.engine.validate import Validation, validate
+from mitrarr_runner.engine.validate import validate
+from mitrarr_runner.engine.validation import Validation
 from mitrarr_runner.manifest import schemas
 from mitrarr_runner.manifest.check import check
 from mitrarr_runner.manifest.document import Document

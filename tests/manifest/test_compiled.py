@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mitrarr_runner.engine.validate import obtain, validate
+from mitrarr_runner.engine.obtain import obtain
+from mitrarr_runner.engine.validate import validate
 from mitrarr_runner.manifest import compiled, load
-from mitrarr_runner.manifest.load import Loaded
+from mitrarr_runner.manifest.loaded import Loaded
 from mitrarr_runner.site import MARKER, Site
 
 NOW = datetime(2026, 11, 20, 20, 2, tzinfo=UTC)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mitrarr_runner.manifest import files, load
-from mitrarr_runner.manifest.load import Loaded, find_manifest
+from mitrarr_runner.manifest.loaded import Loaded, find_manifest
 
 ZONE = "settings: {timezone: America/Sao_Paulo}\n"
 JOB = "jobs:\n  a:\n    steps:\n      - clean: {}\n"

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from mitrarr_runner.engine.places import Call, Place
 from mitrarr_runner.errors import FailedError, UsageError
-from mitrarr_runner.manifest.load import absolute, load
+from mitrarr_runner.manifest.load import load
+from mitrarr_runner.manifest.loaded import absolute
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.site import Site
 from mitrarr_runner.text import text

@@ -70,9 +70,8 @@ class StateView:
     requests: tuple[Request, ...] = ()
     drain: Drain | None = None
 
-    @property
-    def draining(self) -> bool:
-        return self.drain is not None
+    def draining(self, now: datetime) -> bool:
+        return self.drain is not None and self.drain.holds(now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +218,9 @@ def _of_job(job: Job, memory: JobMemory, view: StateView, now: datetime) -> Iter
         if minute not in view.slots.get(job.name, {}):
             reason = text("new, and its schedule says first: now")
             owed = PlannedRun(job.name, minute, minute, Action.RUN, "first_now", reason)
-            yield _drained(owed) if view.draining else owed
+            yield _drained(owed) if view.draining(now) else owed
     if not paused:
-        yield from _left_queued(job, view)
+        yield from _left_queued(job, view, now)
     due, older = _due(job, memory, view, now)
     if older is not None:
         yield older
@@ -232,13 +231,13 @@ def _of_job(job: Job, memory: JobMemory, view: StateView, now: datetime) -> Iter
     due = [slot for slot in due if slot not in held]
     if due:
         yield from _due_entries(job, due, view, now)
-    elif lost is not None and not paused and not view.draining and _repeatable(job, lost):
+    elif lost is not None and not paused and not view.draining(now) and _repeatable(job, lost):
         reason = text("{run} was lost; its steps may be repeated", run=lost.handle)
         due_at = lost.slot or now
         yield PlannedRun(job.name, lost.slot, due_at, Action.RECOVER, "lost", reason, run=lost.id)
 
 
-def _left_queued(job: Job, view: StateView) -> Iterator[PlannedRun]:
+def _left_queued(job: Job, view: StateView, now: datetime) -> Iterator[PlannedRun]:
     """Slots that waited for a run which ended without taking them: they go first."""
     if job.name in view.running:
         return
@@ -247,7 +246,7 @@ def _left_queued(job: Job, view: StateView) -> Iterator[PlannedRun]:
             reason = text("waited for a run that ended without taking it")
             due_at = slot + jitter_of(job)
             left = PlannedRun(job.name, slot, due_at, Action.RUN, "left_queued", reason)
-            yield _drained(left) if view.draining else left
+            yield _drained(left) if view.draining(now) else left
 
 
 def _repeatable(job: Job, lost: Run) -> bool:
@@ -262,7 +261,7 @@ def _asked(job: Job, view: StateView, now: datetime) -> Iterator[PlannedRun]:
             if request.actor:  # an exported state names nobody
                 reason = text("asked for by {actor}", actor=request.actor)
             asked = PlannedRun(job.name, None, now, Action.RUN, "asked", reason, request=request.id)
-            yield _drained(asked) if view.draining else asked
+            yield _drained(asked) if view.draining(now) else asked
 
 
 def _due(
@@ -336,7 +335,7 @@ def _due_entries(
     """Which of the due slots run, and what becomes of the others. While draining nothing is
     decided: when it ends, they are caught up as the job says.
     """
-    if view.draining:
+    if view.draining(now):
         newest, older = due[-1], len(due) - 1
         due_at = newest + jitter_of(job)
         yield _drained(

@@ -324,6 +324,14 @@ def test_draining_starts_nothing_and_decides_nothing(policy: CatchUp) -> None:
     assert len(after.entries) == 4
 
 
+def test_a_drain_holds_until_its_instant_and_no_longer() -> None:
+    job = a_job()
+    view = known(job, since=NOW - timedelta(minutes=35), drain=replace(DRAINED, until=NOW))
+    before = plan(manifest(job), view, NOW - timedelta(seconds=1))
+    assert before.starting == ()
+    assert [entry.action for entry in plan(manifest(job), view, NOW).starting] == [Action.RUN]
+
+
 def test_draining_keeps_requests_first_runs_and_lost_ones_waiting() -> None:
     job = a_job(first=First.NOW)
     asked = (Request(7, "a", Asked.RUN, "x", NOW),)

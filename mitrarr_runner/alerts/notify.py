@@ -210,7 +210,7 @@ def _gather(db: Database, manifest: Manifest, now: datetime) -> Facts:
         not_run=_each(manifest.jobs, lambda job: facts.not_run(db, name, job)),
         paused_jobs=_holding(pauses.of(db, name, Paused.JOB), now),
         paused_destinations=_holding(pauses.of(db, name, Paused.DESTINATION), now),
-        drain=drains.of(db, name),
+        drain=drains.of(db, name, now),
         verdicts={(one.kind, one.subject): one for one in readings.verdicts(db, name)},
         quarantined=facts.quarantined(db),
         parked=facts.parked(db),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mitrarr_runner.cli.options import CONFIG
 from mitrarr_runner.cli.place import place_with
 from mitrarr_runner.cli.reading import Reading, with_work, zone
 from mitrarr_runner.cli.screen import show, width
@@ -15,13 +16,12 @@ from mitrarr_runner.errors import UsageError
 from mitrarr_runner.store import incidents
 from mitrarr_runner.text import mark, text
 
-_CONFIG = typer.Option("--config", help=mark("Manifest file or folder."))
 _FORMAT = typer.Option("--format", help=mark("text for people, json for programs."))
 
 
 def listing(
     ctx: typer.Context,
-    config: Annotated[str | None, _CONFIG] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner.engine.report.alerts import alerts_json, alerts_text
@@ -50,7 +50,7 @@ def ack(
             "--by", help=mark("Who takes it; default: MITRARR_OPERATOR, SUDO_USER, login.")
         ),
     ] = None,
-    config: Annotated[str | None, _CONFIG] = None,
+    config: Annotated[str | None, CONFIG] = None,
 ) -> int:
     from mitrarr_runner.alerts import notify
 

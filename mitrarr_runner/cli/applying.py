@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mitrarr_runner.cli.place import Place, job_place, place, unknown_job
 from mitrarr_runner.cli.session import Session
 from mitrarr_runner.engine.apply import Applied, Listener, Silent, by_hand
+from mitrarr_runner.engine.orders import NOBODY, Caller
 from mitrarr_runner.engine.tick import Tick, tick, tick_broken
 from mitrarr_runner.errors import BusyError, UsageError
 from mitrarr_runner.manifest.model import OnBadManifest
@@ -41,7 +42,7 @@ def apply(
     if job is not None and usable is not None and job not in usable.jobs:
         raise unknown_job(job, usable)
     watching = wanted == "text" and (verbose or here.on_terminal)
-    actor = here.actor(by) if watching or by else ""
+    caller = Caller(here.actor(by)) if watching or by else NOBODY
     if not watching:
         here = _for_the_mail(here, found)
     screen = _screen(here, found) if watching and usable is not None else None
@@ -54,7 +55,7 @@ def apply(
             here.clock,
             listener,
             count=len(found.errors),
-            actor=actor,
+            caller=caller,
             only=job,
         )
         _tell_broken(here, found)
@@ -66,7 +67,7 @@ def apply(
             listener,
             root_from=found.root_from,
             loaded=found.validation.loaded,
-            actor=actor,
+            caller=caller,
             only=job,
             reviewed=reviewed,
         )
@@ -176,7 +177,13 @@ def _whole_end(here: Session, found: Place, applied: Applied, screen: Screen) ->
 
 
 def run_job(
-    here: Session, job: str, config: str | None, by: str | None, *, fail_if_busy: bool = False
+    here: Session,
+    job: str,
+    config: str | None,
+    by: str | None,
+    *,
+    reason: str = "",
+    fail_if_busy: bool = False,
 ) -> int:
     """One job now, in the foreground; with a broken manifest as its last good version has it."""
     found = job_place(here, config, job)
@@ -189,8 +196,8 @@ def run_job(
     if _is_running(here, found, job):
         return BusyError.exit_code if fail_if_busy else 0
     screen = _screen(here, found)
-    actor, now = here.actor(by), here.clock.now()
-    plan = by_hand(found.usable, job, now)
+    caller = Caller(here.actor(by), reason)
+    plan = by_hand(found.usable, job, here.clock.now())
     if found.errors:
         _tell_broken(here, found)
         done = tick_broken(
@@ -200,7 +207,7 @@ def run_job(
             here.clock,
             screen,
             count=len(found.errors),
-            actor=actor,
+            caller=caller,
             reviewed=plan,
         )
     else:
@@ -211,7 +218,7 @@ def run_job(
             screen,
             root_from=found.root_from,
             loaded=found.validation.loaded,
-            actor=actor,
+            caller=caller,
             reviewed=plan,
         )
     code = _ended(here, found, done, "text", screen)

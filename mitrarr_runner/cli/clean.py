@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mitrarr_runner.cli.options import BY, CONFIG
 from mitrarr_runner.cli.place import Place, place_with
 from mitrarr_runner.cli.session import Session, output_format
 from mitrarr_runner.cli.verb import Verb, session
@@ -20,11 +21,7 @@ if TYPE_CHECKING:
     from mitrarr_runner.engine.retention import Pruned
     from mitrarr_runner.steps import clean as clean_step
 
-_CONFIG = typer.Option(
-    "--config", help=mark("Manifest file or folder; default: $MITRARR_CONFIG, then ./configs/prod.")
-)
 _FORMAT = typer.Option("--format", help=mark("text for people, json for programs."))
-_BY = typer.Option("--by", help=mark("Who asks; default: MITRARR_OPERATOR, SUDO_USER, login."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +38,8 @@ def clean(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help=mark("Say what would go; remove nothing."))
     ] = False,
-    by: Annotated[str | None, _BY] = None,
-    config: Annotated[str | None, _CONFIG] = None,
+    by: Annotated[str | None, BY] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner.steps import clean as step

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mitrarr_runner.cli.options import CONFIG
 from mitrarr_runner.cli.place import Place, place, strict
 from mitrarr_runner.cli.session import Session
 from mitrarr_runner.cli.verb import Verb, session
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from mitrarr_runner.engine.cron.install import Change
     from mitrarr_runner.engine.cron.units import Manager, Runner
 
-_CONFIG = typer.Option(
-    "--config", help=mark("Manifest file or folder; default: $MITRARR_CONFIG, then ./configs/prod.")
-)
 _SYSTEMD = typer.Option("--systemd", help=mark("A systemd timer instead of crontab lines."))
 _USER = typer.Option(
     "--user", help=mark("With --systemd: units of your own instead of the host's (no root).")
@@ -33,7 +31,7 @@ _DRY = typer.Option("--dry-run", help=mark("Show what would differ; change nothi
 
 def show(
     ctx: typer.Context,
-    config: Annotated[str | None, _CONFIG] = None,
+    config: Annotated[str | None, CONFIG] = None,
     systemd: Annotated[bool, _SYSTEMD] = False,
     user: Annotated[bool, _USER] = False,
 ) -> None:
@@ -54,7 +52,7 @@ def show(
 
 def install(
     ctx: typer.Context,
-    config: Annotated[str | None, _CONFIG] = None,
+    config: Annotated[str | None, CONFIG] = None,
     systemd: Annotated[bool, _SYSTEMD] = False,
     user: Annotated[bool, _USER] = False,
     dry_run: Annotated[bool, _DRY] = False,
@@ -85,7 +83,7 @@ def install(
 
 def remove(
     ctx: typer.Context,
-    config: Annotated[str | None, _CONFIG] = None,
+    config: Annotated[str | None, CONFIG] = None,
     systemd: Annotated[bool, _SYSTEMD] = False,
     user: Annotated[bool, _USER] = False,
     dry_run: Annotated[bool, _DRY] = False,

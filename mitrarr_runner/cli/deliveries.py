@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mitrarr_runner.cli.options import BY, CONFIG
 from mitrarr_runner.cli.place import Place, place_with
 from mitrarr_runner.cli.reading import Reading, check_known, choice, with_work, zone
 from mitrarr_runner.cli.screen import show, width
@@ -17,11 +18,7 @@ from mitrarr_runner.store.database import Database
 from mitrarr_runner.store.deliveries import State as PersonState
 from mitrarr_runner.text import mark, plural, text
 
-_CONFIG = typer.Option(
-    "--config", help=mark("Manifest file or folder; default: $MITRARR_CONFIG, then ./configs/prod.")
-)
 _FORMAT = typer.Option("--format", help=mark("text for people, json for programs."))
-_BY = typer.Option("--by", help=mark("Who asks; default: MITRARR_OPERATOR, SUDO_USER, login."))
 _LIMIT = typer.Option("--limit", min=1, help=mark("How many, at most."))
 
 _EVERYBODY = 1 << 31
@@ -37,7 +34,7 @@ def deliveries_list(
         str | None, typer.Option("--destination", help=mark("Only this destination."))
     ] = None,
     limit: Annotated[int, _LIMIT] = 20,
-    config: Annotated[str | None, _CONFIG] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner.delivery import desk
@@ -65,7 +62,7 @@ def deliveries_list(
 def deliveries_show(
     ctx: typer.Context,
     handle: Annotated[str, typer.Argument(metavar="HANDLE", help=mark("For example D902."))],
-    config: Annotated[str | None, _CONFIG] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner.delivery import desk
@@ -107,8 +104,8 @@ def deliveries_retry(
         str | None, typer.Option("--destination", help=mark("With --all: only there."))
     ] = None,
     reason: Annotated[str, typer.Option("--reason", help=mark("Why: the audit keeps it."))] = "",
-    by: Annotated[str | None, _BY] = None,
-    config: Annotated[str | None, _CONFIG] = None,
+    by: Annotated[str | None, BY] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     here = session(ctx)
@@ -197,8 +194,8 @@ def deliveries_park(
     ctx: typer.Context,
     handle: Annotated[str, typer.Argument(metavar="HANDLE", help=mark("For example D902."))],
     reason: Annotated[str, typer.Option("--reason", help=mark("Why: the audit keeps it."))],
-    by: Annotated[str | None, _BY] = None,
-    config: Annotated[str | None, _CONFIG] = None,
+    by: Annotated[str | None, BY] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner.delivery import desk

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mitrarr_runner.cli.options import CONFIG
 from mitrarr_runner.cli.place import destination_place, place
 from mitrarr_runner.cli.screen import width
 from mitrarr_runner.cli.session import Session, output_format
@@ -21,16 +22,13 @@ if TYPE_CHECKING:
 _DESTINATION = typer.Argument(
     metavar="[DESTINATION]", show_default=False, help=mark("Examine this destination only.")
 )
-_CONFIG = typer.Option(
-    "--config", help=mark("Manifest file or folder; default: $MITRARR_CONFIG, then ./configs/prod.")
-)
 _FORMAT = typer.Option("--format", help=mark("text for people, json for programs."))
 
 
 def doctor(
     ctx: typer.Context,
     destination: Annotated[str | None, _DESTINATION] = None,
-    config: Annotated[str | None, _CONFIG] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner.engine.doctor import report

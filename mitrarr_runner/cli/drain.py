@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from mitrarr_runner.cli.options import BY, CONFIG, REASON, UNTIL
 from mitrarr_runner.cli.place import Place, place_with
 from mitrarr_runner.cli.progress import Line
 from mitrarr_runner.cli.reading import with_work, zone
 from mitrarr_runner.cli.session import Session
+from mitrarr_runner.cli.times import end_of
 from mitrarr_runner.cli.verb import Verb, session
 from mitrarr_runner.engine import control
 from mitrarr_runner.errors import BusyError, UsageError
@@ -41,20 +43,15 @@ def drain(
         bool, typer.Option("--wait", help=mark("Wait until no run is in progress."))
     ] = False,
     off: Annotated[bool, typer.Option("--off", help=mark("Start runs again."))] = False,
-    reason: Annotated[
-        str, typer.Option("--reason", help=mark("Why: the next shift will read it."))
-    ] = "",
-    by: Annotated[
-        str | None,
-        typer.Option("--by", help=mark("Who asks; default: MITRARR_OPERATOR, SUDO_USER, login.")),
-    ] = None,
-    config: Annotated[
-        str | None, typer.Option("--config", help=mark("Manifest file or folder."))
-    ] = None,
+    until: Annotated[str | None, UNTIL] = None,
+    reason: Annotated[str, REASON] = "",
+    by: Annotated[str | None, BY] = None,
+    config: Annotated[str | None, CONFIG] = None,
 ) -> int:
     here = session(ctx)
-    if off and wait:
-        raise UsageError(text("--off and --wait do not go together"), code="usage")
+    if off and (wait or until is not None):
+        other = "--wait" if wait else "--until"
+        raise UsageError(text("--off and {other} do not go together", other=other), code="usage")
     if seconds is not None and not wait:
         raise UsageError(
             text("SECONDS goes with --wait"),
@@ -63,8 +60,19 @@ def drain(
         )
     found = _place(here, config)
     if off:
-        return _off(here, found, by)
-    _on(here, found, by, reason, waiting=wait)
+        return _off(here, found, by, reason)
+    end = end_of(until, found.manifest.settings.timezone, here.clock.now())
+    with found.open_store() as db:
+        answer = control.drain(
+            db,
+            found.site,
+            here.clock,
+            found.manifest.name,
+            actor=here.actor(by),
+            reason=reason,
+            until=end,
+        )
+    _tell(here, found, answer, waiting=wait)
     if wait:
         with found.open_store() as db:
             _wait(db, here, found, seconds)
@@ -84,18 +92,20 @@ def _place(here: Session, config: str | None) -> Place:
     return found
 
 
-def _on(here: Session, found: Place, by: str | None, reason: str, *, waiting: bool) -> None:
-    name = found.manifest.name
-    with found.open_store() as db:
-        answer = control.drain(
-            db, found.site, here.clock, name, actor=here.actor(by), reason=reason
-        )
-    told = text("{name} is draining, by {actor}: nothing new is started", **_who(name, answer))
+def _tell(here: Session, found: Place, answer: control.DrainAnswer, *, waiting: bool) -> None:
+    drain, who = answer.drain, {"name": found.manifest.name, "actor": answer.drain.actor}
+    told = text("{name} is draining, by {actor}: nothing new is started", **who)
     if answer.already:
         told = text(
             "{name} was draining already, by {actor}, since {since}; that stays",
-            **_who(name, answer),
-            since=here.say.moment(answer.drain.at, zone(found), seconds=False),
+            **who,
+            since=here.say.moment(drain.at, zone(found), seconds=False),
+        )
+    elif drain.until is not None:
+        told = text(
+            "{name} is draining until {until}, by {actor}: nothing new is started",
+            **who,
+            until=here.say.moment(drain.until, zone(found), seconds=False),
         )
     here.print(told)
     for run in answer.running[:_NAMED]:
@@ -109,13 +119,11 @@ def _on(here: Session, found: Place, by: str | None, reason: str, *, waiting: bo
     here.print(text("  end it: {command}", command="mitrarr drain --off"))
 
 
-def _who(name: str, answer: control.DrainAnswer) -> dict[str, object]:
-    return {"name": name, "actor": answer.drain.actor}
-
-
-def _off(here: Session, found: Place, by: str | None) -> int:
+def _off(here: Session, found: Place, by: str | None, reason: str) -> int:
     with found.open_store() as db:
-        answer = control.undrain(db, found.site, here.clock, found.manifest, actor=here.actor(by))
+        answer = control.undrain(
+            db, found.site, here.clock, found.manifest, actor=here.actor(by), reason=reason
+        )
     name = found.manifest.name
     if answer.drain is None:
         here.print(text("{name} was not draining", name=name))
@@ -170,7 +178,7 @@ def _wait(db: Database, here: Session, found: Place, seconds: float | None) -> N
 
 def _running(db: Database, here: Session, found: Place) -> tuple[Run, ...]:
     name = found.manifest.name
-    if drains.of(db, name) is None:
+    if drains.of(db, name, here.clock.now()) is None:
         raise BusyError(text("somebody has ended the drain of {name}", name=name), code="busy")
     return control.all_alive(db, found.site, here.clock, name)
 

@@ -102,7 +102,8 @@ class Following:
         if self._line is not None:
             self._line.clear()
         log = RunLog(run, self._lost(run), None, here.clock.now(), self._zone)
-        here.print(log_head(log, here.say))
+        for line in log_head(log, here.say):
+            here.print(line)
         here.out.flush()
         tail = Tail(path)
         printed = tail.lines()

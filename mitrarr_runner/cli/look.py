@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from mitrarr_runner.cli.options import CONFIG
 from mitrarr_runner.cli.place import Place, job_place, place, place_with
 from mitrarr_runner.cli.reading import run_named
 from mitrarr_runner.cli.screen import show, width
@@ -19,9 +20,6 @@ from mitrarr_runner.store.database import Database
 from mitrarr_runner.store.runs import Run
 from mitrarr_runner.text import mark, text
 
-_CONFIG = typer.Option(
-    "--config", help=mark("Manifest file or folder; default: $MITRARR_CONFIG, then ./configs/prod.")
-)
 _FORMAT = typer.Option("--format", help=mark("text for people, json for programs."))
 
 
@@ -33,7 +31,7 @@ def status(
             metavar="PATH", show_default=False, help=mark("Manifest file or folder, as --config.")
         ),
     ] = None,
-    config: Annotated[str | None, _CONFIG] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner.engine.report.standing import standing
@@ -67,7 +65,7 @@ def history(
         typer.Argument(metavar="JOB", show_default=False, help=mark("Only this job.")),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help=mark("How many runs."))] = 20,
-    config: Annotated[str | None, _CONFIG] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner.engine.report.history import history_json, history_text
@@ -131,7 +129,7 @@ def logs(
             "--follow", "-f", help=mark("Go on with the running (or next) run until it ends.")
         ),
     ] = False,
-    config: Annotated[str | None, _CONFIG] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner.engine.report.history import log_json, log_text

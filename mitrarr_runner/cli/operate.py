@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from mitrarr_runner.cli.options import BY, CONFIG, REASON, UNTIL
 from mitrarr_runner.cli.place import Place, destination_place, job_place
 from mitrarr_runner.cli.session import Session
-from mitrarr_runner.cli.times import instant
+from mitrarr_runner.cli.times import end_of
 from mitrarr_runner.cli.verb import Verb, session
 from mitrarr_runner.engine import control
 from mitrarr_runner.errors import UsageError
@@ -18,8 +19,6 @@ from mitrarr_runner.store.pauses import Pause, Paused
 from mitrarr_runner.text import Text, mark, plural, text
 
 _JOB = typer.Argument(metavar="[JOB]", show_default=False, help=mark("The job's name."))
-_CONFIG = typer.Option("--config", help=mark("Manifest file or folder."))
-_BY = typer.Option("--by", help=mark("Who asks; default: MITRARR_OPERATOR, SUDO_USER, login."))
 _DESTINATION = typer.Option("--destination", help=mark("A destination instead of a job."))
 
 
@@ -27,21 +26,14 @@ def pause(
     ctx: typer.Context,
     job: Annotated[str | None, _JOB] = None,
     destination: Annotated[str | None, _DESTINATION] = None,
-    until: Annotated[
-        str | None,
-        typer.Option("--until", help=mark("When it ends by itself, e.g. 2026-11-23T18:00.")),
-    ] = None,
-    reason: Annotated[
-        str, typer.Option("--reason", help=mark("Why: the next shift will read it."))
-    ] = "",
-    by: Annotated[str | None, _BY] = None,
-    config: Annotated[str | None, _CONFIG] = None,
+    until: Annotated[str | None, UNTIL] = None,
+    reason: Annotated[str, REASON] = "",
+    by: Annotated[str | None, BY] = None,
+    config: Annotated[str | None, CONFIG] = None,
 ) -> int:
     here = session(ctx)
     kind, name, found = _target(here, job, destination, config)
-    end = None if until is None else instant(until, found.manifest.settings.timezone)
-    if end is not None and end <= here.clock.now():
-        raise UsageError(text("--until lies in the past"), code="usage")
+    end = end_of(until, found.manifest.settings.timezone, here.clock.now())
     found.site.make()
     with found.open_store() as db:
         answer = control.pause(
@@ -97,8 +89,9 @@ def resume(
         bool,
         typer.Option("--catch-up", help=mark("Also run what was due meanwhile (its catch_up).")),
     ] = False,
-    by: Annotated[str | None, _BY] = None,
-    config: Annotated[str | None, _CONFIG] = None,
+    reason: Annotated[str, REASON] = "",
+    by: Annotated[str | None, BY] = None,
+    config: Annotated[str | None, CONFIG] = None,
 ) -> int:
     here = session(ctx)
     kind, name, found = _target(here, job, destination, config)
@@ -112,6 +105,7 @@ def resume(
             kind,
             name,
             actor=here.actor(by),
+            reason=reason,
             job=found.manifest.jobs.get(name) if kind is Paused.JOB else None,
             catch_up=catch_up,
         )
@@ -159,14 +153,21 @@ def _tell_waiting(
 def stop(
     ctx: typer.Context,
     job: Annotated[str, typer.Argument(help=mark("The job whose run is to end."))],
-    by: Annotated[str | None, _BY] = None,
-    config: Annotated[str | None, _CONFIG] = None,
+    reason: Annotated[str, REASON] = "",
+    by: Annotated[str | None, BY] = None,
+    config: Annotated[str | None, CONFIG] = None,
 ) -> int:
     here = session(ctx)
     found = job_place(here, config, job)
     with found.open_store() as db:
         run = control.stop(
-            db, found.site, here.clock, found.manifest.name, job, actor=here.actor(by)
+            db,
+            found.site,
+            here.clock,
+            found.manifest.name,
+            job,
+            actor=here.actor(by),
+            reason=reason,
         )
     if run is None:
         here.print(text("{job} is not running", job=job))
@@ -203,5 +204,12 @@ VERBS = (
         resume,
         mark("End a pause; nothing is replayed.\n\nExample: mitrarr resume adiciona_nists"),
     ),
-    Verb("stop", stop, mark("Ask a job's run to end after its current batch.")),
+    Verb(
+        "stop",
+        stop,
+        mark(
+            "Ask a job's run to end after its current batch; a command is ended at once."
+            '\n\nExample: mitrarr stop adiciona_nists --reason "wrong folder"'
+        ),
+    ),
 )

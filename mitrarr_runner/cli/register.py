@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from mitrarr_runner.cli.options import BY, CONFIG
 from mitrarr_runner.cli.place import Place, place_with
 from mitrarr_runner.cli.screen import show, width
 from mitrarr_runner.cli.session import Session, output_format
@@ -26,11 +27,7 @@ from mitrarr_runner.store.deliveries import State as PersonState
 from mitrarr_runner.store.registry import State
 from mitrarr_runner.text import Text, mark, text
 
-_CONFIG = typer.Option(
-    "--config", help=mark("Manifest file or folder; default: $MITRARR_CONFIG, then ./configs/prod.")
-)
 _FORMAT = typer.Option("--format", help=mark("text for people, json for programs."))
-_BY = typer.Option("--by", help=mark("Who asks; default: MITRARR_OPERATOR, SUDO_USER, login."))
 
 
 def register_nist(
@@ -44,8 +41,8 @@ def register_nist(
     ],
     source: Annotated[str, typer.Option("--source", help=mark("A source of the manifest."))],
     file: Annotated[str, typer.Option("--file", help=mark("The ANSI/NIST file; it is kept."))],
-    by: Annotated[str | None, _BY] = None,
-    config: Annotated[str | None, _CONFIG] = None,
+    by: Annotated[str | None, BY] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner.intake.register import register_file

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mitrarr_runner.cli.options import BY, CONFIG
 from mitrarr_runner.cli.place import Place, place_with
 from mitrarr_runner.cli.reading import Reading, check_known, choice, with_work, zone
 from mitrarr_runner.cli.register import source_of, tell
@@ -19,11 +20,7 @@ from mitrarr_runner.store.registry import Record
 from mitrarr_runner.store.registry import State as FileState
 from mitrarr_runner.text import mark, text
 
-_CONFIG = typer.Option(
-    "--config", help=mark("Manifest file or folder; default: $MITRARR_CONFIG, then ./configs/prod.")
-)
 _FORMAT = typer.Option("--format", help=mark("text for people, json for programs."))
-_BY = typer.Option("--by", help=mark("Who asks; default: MITRARR_OPERATOR, SUDO_USER, login."))
 _LIMIT = typer.Option("--limit", min=1, help=mark("How many, at most."))
 
 
@@ -34,7 +31,7 @@ def registry_list(
     ] = None,
     source: Annotated[str | None, typer.Option("--source", help=mark("Only this source."))] = None,
     limit: Annotated[int, _LIMIT] = 20,
-    config: Annotated[str | None, _CONFIG] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner.engine.report.registry import Listing, list_json, list_text
@@ -67,8 +64,8 @@ def registry_show(
         bool,
         typer.Option("--id", help=mark("Show the person's id too; the audit notes who asked.")),
     ] = False,
-    by: Annotated[str | None, _BY] = None,
-    config: Annotated[str | None, _CONFIG] = None,
+    by: Annotated[str | None, BY] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner.delivery import desk
@@ -108,8 +105,8 @@ def _revealed(here: Session, found: Place, record: Record, by: str | None) -> st
 def registry_requeue(
     ctx: typer.Context,
     handle: Annotated[str, typer.Argument(metavar="HANDLE", help=mark("For example Q311."))],
-    by: Annotated[str | None, _BY] = None,
-    config: Annotated[str | None, _CONFIG] = None,
+    by: Annotated[str | None, BY] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner.intake.register import requeue

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from mitrarr_runner.cli.options import BY, CONFIG
 from mitrarr_runner.cli.place import Place, destination_place, place_with
 from mitrarr_runner.cli.progress import Line
 from mitrarr_runner.cli.session import Session, output_format
@@ -19,11 +20,7 @@ from mitrarr_runner.manifest.model import Job, Manifest, Schedule
 from mitrarr_runner.steps.contract import Context, Progress, RunInfo, StepOutcome, StepResult
 from mitrarr_runner.text import mark, text
 
-_CONFIG = typer.Option(
-    "--config", help=mark("Manifest file or folder; default: $MITRARR_CONFIG, then ./configs/prod.")
-)
 _FORMAT = typer.Option("--format", help=mark("text for people, json for programs."))
-_BY = typer.Option("--by", help=mark("Who asks; default: MITRARR_OPERATOR, SUDO_USER, login."))
 
 INTERRUPTED = 130
 
@@ -36,8 +33,8 @@ def send_to_findface(
     destination: Annotated[
         str | None, typer.Option("--destination", help=mark("Where to; needed if there are more."))
     ] = None,
-    by: Annotated[str | None, _BY] = None,
-    config: Annotated[str | None, _CONFIG] = None,
+    by: Annotated[str | None, BY] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     here = session(ctx)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mitrarr_runner.cli.options import CONFIG
 from mitrarr_runner.cli.place import place
 from mitrarr_runner.cli.session import Session
 from mitrarr_runner.cli.verb import Verb, session
@@ -63,10 +64,11 @@ def init(
     manifest.write_text(templates.render_file("site_manifest.yaml.j2", {}), encoding="utf-8")
     Site(root).make()
     here.print(text("a new site in {path}", path=str(root)))
+    there = "" if root.resolve() == here.cwd.resolve() else f"cd {folder} && "
     for line in (
         text("  1. edit {path}", path=os.path.relpath(manifest, here.cwd)),
-        text("  2. cd {path} && mitrarr validate && mitrarr plan", path=folder),
-        text("  3. cd {path} && mitrarr cron install", path=folder),
+        text("  2. {there}mitrarr validate && mitrarr plan", there=there),
+        text("  3. {there}mitrarr cron install", there=there),
     ):
         here.print(line)
     return 0
@@ -77,9 +79,7 @@ def serve(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help=mark("0 takes a free port."))
     ] = 8000,
-    config: Annotated[
-        str | None, typer.Option("--config", help=mark("Manifest file or folder."))
-    ] = None,
+    config: Annotated[str | None, CONFIG] = None,
 ) -> int:
     from mitrarr_runner.api import server
     from mitrarr_runner.api.sites import Desk

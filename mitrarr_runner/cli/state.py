@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mitrarr_runner.cli.options import BY, CONFIG
 from mitrarr_runner.cli.place import Place, place
 from mitrarr_runner.cli.session import Session, output_format
 from mitrarr_runner.cli.verb import Verb, session
@@ -21,19 +22,15 @@ if TYPE_CHECKING:
 
 DAMAGED = StateError.exit_code
 
-_CONFIG = typer.Option(
-    "--config", help=mark("Manifest file or folder; default: $MITRARR_CONFIG, then ./configs/prod.")
-)
 _FORMAT = typer.Option("--format", help=mark("text for people, json for programs."))
-_BY = typer.Option("--by", help=mark("Who asks; default: MITRARR_OPERATOR, SUDO_USER, login."))
 _FILE = typer.Argument(metavar="FILE", help=mark("The copy: one tar file."))
 
 
 def backup(
     ctx: typer.Context,
     file: Annotated[str, _FILE],
-    by: Annotated[str | None, _BY] = None,
-    config: Annotated[str | None, _CONFIG] = None,
+    by: Annotated[str | None, BY] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner.engine import state_check, state_files
@@ -79,8 +76,8 @@ def restore(
     yes: Annotated[
         bool, typer.Option("--yes", help=mark("Do not ask; needed when nobody can be asked."))
     ] = False,
-    by: Annotated[str | None, _BY] = None,
-    config: Annotated[str | None, _CONFIG] = None,
+    by: Annotated[str | None, BY] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner.engine import state_check
@@ -130,7 +127,7 @@ def _agreed(here: Session, found: Place) -> bool:
 
 def check(
     ctx: typer.Context,
-    config: Annotated[str | None, _CONFIG] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner import footing

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mitrarr_runner.cli.options import CONFIG
 from mitrarr_runner.cli.place import strict
 from mitrarr_runner.cli.session import Session
 from mitrarr_runner.cli.verb import Verb, session
@@ -21,9 +22,7 @@ def export(
         str | None,
         typer.Option("--review", help=mark("The file to write; - for standard output.")),
     ] = None,
-    config: Annotated[
-        str | None, typer.Option("--config", help=mark("Manifest file or folder."))
-    ] = None,
+    config: Annotated[str | None, CONFIG] = None,
 ) -> int:
     from mitrarr_runner.engine.review_state import exported
 

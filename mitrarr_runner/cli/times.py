@@ -44,6 +44,21 @@ def _in_zone(naive: datetime, value: str, zone: ZoneInfo) -> datetime:
     )
 
 
+def end_of(until: str | None, zone_name: str, now: datetime) -> datetime | None:
+    """The instant of --until; None where none was typed. Raises as `instant` does, and where it
+    is over already."""
+    if until is None:
+        return None
+    end = instant(until, zone_name)
+    if end <= now:
+        raise UsageError(
+            text("--until lies in the past"),
+            code="usage",
+            hint=text("leave it out to go on until somebody ends it"),
+        )
+    return end
+
+
 def minute(value: str, zone_name: str, now: datetime) -> datetime:
     """The minute that is meant, in UTC; "HH:MM" is one of today. Raises as `instant` does."""
     if re.fullmatch(r"[0-2]?[0-9]:[0-5][0-9]", value):

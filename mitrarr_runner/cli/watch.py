@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mitrarr_runner.cli.options import CONFIG
 from mitrarr_runner.cli.place import place
 from mitrarr_runner.cli.session import Session, output_format
 from mitrarr_runner.cli.verb import Verb, session
@@ -15,7 +16,6 @@ from mitrarr_runner.errors import MitrarrError, UsageError
 from mitrarr_runner.manifest.model import Severity
 from mitrarr_runner.text import mark, text
 
-_CONFIG = typer.Option("--config", help=mark("Manifest file or folder."))
 _FORMAT = typer.Option("--format", help=mark("text for people, json for programs."))
 
 
@@ -28,7 +28,7 @@ def check_volume(
     current: Annotated[
         int, typer.Option("--current", help=mark("The count to judge; it is not stored."))
     ],
-    config: Annotated[str | None, _CONFIG] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
     from mitrarr_runner import volumes
@@ -91,7 +91,7 @@ def emit_alert(
         list[str] | None, typer.Option("--to", help=mark("Channels; default: the manual rule's."))
     ] = None,
     by: Annotated[str | None, typer.Option("--by", help=mark("Who says so."))] = None,
-    config: Annotated[str | None, _CONFIG] = None,
+    config: Annotated[str | None, CONFIG] = None,
 ) -> int:
     from mitrarr_runner.alerts import notify
     from mitrarr_runner.store.database import Database

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mitrarr_runner.cli.look import place_of
+from mitrarr_runner.cli.options import CONFIG
 from mitrarr_runner.cli.reading import Reading
 from mitrarr_runner.cli.screen import show, width
 from mitrarr_runner.cli.session import output_format
@@ -25,9 +26,7 @@ def why(
             help=mark("The slot, in the job's zone: 03:10 (today), 2026-11-22T03:10."),
         ),
     ],
-    config: Annotated[
-        str | None, typer.Option("--config", help=mark("Manifest file or folder."))
-    ] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[
         str, typer.Option("--format", help=mark("text for people, json for programs."))
     ] = "text",

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mitrarr_runner.cli import applying
+from mitrarr_runner.cli.options import BY, CONFIG, REASON
 from mitrarr_runner.cli.session import output_format
 from mitrarr_runner.cli.verb import Verb, session
 from mitrarr_runner.text import mark
@@ -22,7 +23,6 @@ _FORMAT = typer.Option("--format", help=mark("text for people, json for programs
 _FAIL_IF_BUSY = typer.Option(
     "--fail-if-busy", help=mark("Exit 3 where something was left because it is running already.")
 )
-_BY = typer.Option("--by", help=mark("Who asks; default: MITRARR_OPERATOR, SUDO_USER, login."))
 
 
 def apply(
@@ -36,7 +36,7 @@ def apply(
             "--verbose", "-v", help=mark("Tell everything, as on a terminal, also into a pipe.")
         ),
     ] = False,
-    by: Annotated[str | None, _BY] = None,
+    by: Annotated[str | None, BY] = None,
     fail_if_busy: Annotated[bool, _FAIL_IF_BUSY] = False,
 ) -> int:
     return applying.apply(
@@ -52,9 +52,7 @@ def apply(
 
 def run_schedule(
     ctx: typer.Context,
-    config: Annotated[
-        str | None, typer.Option("--config", help=mark("Manifest file or folder."))
-    ] = None,
+    config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
     verbose: Annotated[
         bool,
@@ -69,13 +67,13 @@ def run_schedule(
 def run(
     ctx: typer.Context,
     job: Annotated[str, typer.Argument(help=mark("The job to run now, in the foreground."))],
-    config: Annotated[
-        str | None, typer.Option("--config", help=mark("Manifest file or folder."))
-    ] = None,
-    by: Annotated[str | None, _BY] = None,
+    config: Annotated[str | None, CONFIG] = None,
+    reason: Annotated[str, REASON] = "",
+    by: Annotated[str | None, BY] = None,
     fail_if_busy: Annotated[bool, _FAIL_IF_BUSY] = False,
 ) -> int:
-    return applying.run_job(session(ctx), job, config, by, fail_if_busy=fail_if_busy)
+    here = session(ctx)
+    return applying.run_job(here, job, config, by, reason=reason, fail_if_busy=fail_if_busy)
 
 
 VERBS = (

@@ -24,7 +24,7 @@ from typing import Protocol
 from mitrarr_runner import locks, processes
 from mitrarr_runner.clock import Clock
 from mitrarr_runner.engine import orders, state, worker
-from mitrarr_runner.engine.orders import Lines, Order
+from mitrarr_runner.engine.orders import NOBODY, Caller, Lines, Order
 from mitrarr_runner.errors import StateError
 from mitrarr_runner.locks import Held
 from mitrarr_runner.logs import EventLog
@@ -32,7 +32,7 @@ from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.plan import Action, Plan, PlannedRun, StateView, plan
 from mitrarr_runner.site import Site
 from mitrarr_runner.steps import KINDS
-from mitrarr_runner.store import jobs, requests, runs, slots
+from mitrarr_runner.store import jobs, runs, slots
 from mitrarr_runner.store.database import Database, open_database
 from mitrarr_runner.store.runs import GOOD, Cause, Outcome
 from mitrarr_runner.store.slots import SlotState
@@ -121,13 +121,18 @@ class Supervisor:
     """Carries out one plan of one manifest."""
 
     def __init__(
-        self, manifest: Manifest, site: Site, clock: Clock, listener: Listener, actor: str = ""
+        self,
+        manifest: Manifest,
+        site: Site,
+        clock: Clock,
+        listener: Listener,
+        caller: Caller = NOBODY,
     ) -> None:
         self._manifest = manifest
         self._site = site
         self._clock = clock
         self._listener = listener
-        self._actor = actor
+        self._caller = caller
         self._selector = selectors.DefaultSelector()
         self._running: dict[int, _Running] = {}
         self._ended: list[Ended] = []
@@ -314,7 +319,7 @@ class Supervisor:
             entry.slot,
             cause,
             entry.missed,
-            self._actor,
+            self._caller,
             recovers=entry.run,
             request=entry.request,
         )
@@ -442,8 +447,3 @@ def by_hand(manifest: Manifest, job: str, now: datetime) -> Plan:
     """The plan of `mitrarr run JOB`: one run without a slot."""
     entry = PlannedRun(job, None, now, Action.RUN, "by_hand", text("asked for by hand"))
     return Plan(now, manifest.name, manifest.fingerprint, (entry,), ())
-
-
-def ask(db: Database, manifest: str, job: str, actor: str, now: datetime) -> int:
-    """Leave a request for the next apply. Needs a transaction."""
-    return requests.add(db, manifest, job, requests.Asked.RUN, actor=actor, now=now)

@@ -23,7 +23,7 @@ from mitrarr_runner.engine.orders import Order, Reporter
 from mitrarr_runner.errors import MitrarrError, StateError
 from mitrarr_runner.locks import Held
 from mitrarr_runner.logs import EventLog
-from mitrarr_runner.manifest.model import Retry, Step
+from mitrarr_runner.manifest.model import Limits, Retry, Step
 from mitrarr_runner.steps import KINDS
 from mitrarr_runner.steps.contract import Context, RunInfo, StepOutcome, StepResult
 from mitrarr_runner.store import runs
@@ -43,6 +43,10 @@ class TimedOut(BaseException):
 
 class Stopped(BaseException):
     """Somebody asked the run to end now."""
+
+
+class Spent(BaseException):
+    """A step that runs in the worker itself has used all the CPU of limits.cpu."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +81,17 @@ def run(
     account = _Account()
     outcome, code, reason = Outcome.OK, "ok", text("")
     try:
-        with _deadline(order, run_id), _stoppable(account):
+        with _deadline(order, run_id), _stoppable(account), _frugal(order.job.limits):
             outcome, code, reason = _all(order, run_id, held, capture, log, reporter, account)
     except TimedOut:
         outcome, code = Outcome.TIMEOUT, "timeout"
         reason = text("not done after {seconds} seconds", seconds=order.job.timeout)
     except Stopped:
         outcome, code, reason = Outcome.STOPPED, "stopped", text("ended by request")
+    except Spent:
+        outcome, code = Outcome.FAILED, "cpu_limit"
+        limit = Catalogue("en").span(order.job.limits.cpu or 0)
+        reason = text("it used more CPU than limits.cpu allows ({limit})", limit=limit)
     seconds = order.clock.monotonic() - started
     result: dict[str, object] = {"steps": account.steps, "reason": to_data(reason)}
     return End(outcome, code, str(reason), seconds, result)
@@ -269,7 +277,7 @@ def _context(
         manifest=order.manifest,
         site=order.site,
         clock=order.clock,
-        run=RunInfo(run_id, order.job, order.slot, order.missed, attempt, order.actor),
+        run=RunInfo(run_id, order.job, order.slot, order.missed, attempt, order.caller.actor),
         log=log,
         progress=lambda done, total: None,
         stopping=lambda: account.stopping,
@@ -294,6 +302,24 @@ def _stoppable(account: _Account) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+@contextmanager
+def _frugal(limits: Limits) -> Iterator[None]:
+    """SIGXCPU breaks the running step off. Not tried again: the CPU used stays used."""
+    if limits.cpu is None:
+        yield
+        return
+
+    def spent(_signal: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGXCPU, signal.SIG_IGN)  # it comes again with each second of CPU
+        raise Spent
+
+    signal.signal(signal.SIGXCPU, spent)  # a handler, unlike SIG_IGN, is not handed on by exec
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGXCPU, signal.SIG_IGN)
 
 
 @contextmanager

@@ -96,6 +96,7 @@ def resume(
     name: str,
     *,
     actor: str,
+    reason: str = "",
     job: Job | None = None,
     catch_up: bool = False,
 ) -> ResumeAnswer:
@@ -120,14 +121,26 @@ def resume(
                 not_run += len(unseen)
             if not catch_up:
                 jobs.raise_floor(db, manifest, name, now)
-        detail = {"manifest": manifest, "kind": kind.value, "catch_up": catch_up}
+        detail = {
+            "manifest": manifest,
+            "kind": kind.value,
+            "catch_up": catch_up,
+            "reason": reason,
+        }
         audit.write(db, actor=actor, action="resume", subject=name, now=now, detail=detail)
         wakeup.forget(site)
     return ResumeAnswer(found, not_run)
 
 
 def stop(
-    db: Database, site: Site, clock: Clock, manifest: str, job: str, *, actor: str
+    db: Database,
+    site: Site,
+    clock: Clock,
+    manifest: str,
+    job: str,
+    *,
+    actor: str,
+    reason: str = "",
 ) -> Run | None:
     """Ask the job's run to end; None when none is running here."""
     running = alive(db, site, clock, manifest, job)
@@ -135,8 +148,10 @@ def stop(
         return None
     now = clock.now()
     with db.transaction():
-        requests.add(db, manifest, job, requests.Asked.STOP, actor=actor, now=now)
-        audit.write(db, actor=actor, action="stop", subject=job, now=now)
+        asked = requests.Asked.STOP
+        requests.add(db, manifest, job, asked, actor=actor, reason=reason, now=now)
+        detail = {"run": running.id, "reason": reason}
+        audit.write(db, actor=actor, action="stop", subject=job, now=now, detail=detail)
     process = running.process
     here = process.host == socket.gethostname()
     if here and processes.started(process.pid) == process.started:
@@ -164,22 +179,30 @@ class UndrainAnswer:
 
 
 def drain(
-    db: Database, site: Site, clock: Clock, manifest: str, *, actor: str, reason: str = ""
+    db: Database,
+    site: Site,
+    clock: Clock,
+    manifest: str,
+    *,
+    actor: str,
+    reason: str = "",
+    until: datetime | None = None,
 ) -> DrainAnswer:
     """Start nothing new of a manifest; what runs goes on. Slots that pass meanwhile wait."""
     now = clock.now()
+    wanted = Drain(actor, reason, now, until)
     with db.transaction():
-        put = drains.put(db, manifest, Drain(actor, reason, now))
+        put = drains.put(db, manifest, wanted)
         if put:
-            detail = {"reason": reason}
+            detail = {"reason": reason, "until": None if until is None else iso(until)}
             audit.write(db, actor=actor, action="drain", subject=manifest, now=now, detail=detail)
             wakeup.forget(site)
-        found = drains.of(db, manifest) or Drain(actor, reason, now)
+        found = drains.of(db, manifest, now) or wanted
     return DrainAnswer(found, not put, all_alive(db, site, clock, manifest))
 
 
 def undrain(
-    db: Database, site: Site, clock: Clock, manifest: Manifest, *, actor: str
+    db: Database, site: Site, clock: Clock, manifest: Manifest, *, actor: str, reason: str = ""
 ) -> UndrainAnswer:
     """Start runs again; the next apply catches up what is due."""
     name, now = manifest.name, clock.now()
@@ -190,9 +213,10 @@ def undrain(
         if entry.code == "draining" and entry.slot is not None
     }
     with db.transaction():
-        found = drains.remove(db, name)
+        found = drains.remove(db, name, now)
         if found is None:
             return UndrainAnswer(None, {})
-        audit.write(db, actor=actor, action="undrain", subject=name, now=now)
+        detail = {"reason": reason}
+        audit.write(db, actor=actor, action="undrain", subject=name, now=now, detail=detail)
         wakeup.forget(site)
     return UndrainAnswer(found, waiting)

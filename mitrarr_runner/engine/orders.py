@@ -21,6 +21,17 @@ from mitrarr_runner.text import from_data, to_data
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who called apply or run, and why they asked for a run; empty under cron."""
+
+    actor: str = ""
+    reason: str = ""
+
+
+NOBODY = Caller()
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """One run to be made. recovers: the lost run this one repeats; request: the row that asked."""
 
@@ -31,7 +42,7 @@ class Order:
     slot: datetime | None
     cause: Cause
     missed: int
-    actor: str
+    caller: Caller
     recovers: int | None = None
     request: int | None = None
 

@@ -150,7 +150,7 @@ def _later(shown: Preview, zone: ZoneInfo, say: Catalogue) -> Iterator[str]:
             break
     if rows:
         yield from _heading(say(text("Later")))
-        yield from _table([say(text("slot")), say(text("job"))], rows, say)
+        yield from _table([say(text("when")), say(text("job"))], rows, say)
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], say: Catalogue) -> Iterator[str]:

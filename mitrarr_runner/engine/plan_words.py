@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner.engine.notes import Note
 from mitrarr_runner.engine.preview import Described, Preview, Steps
 from mitrarr_runner.manifest.diff import Change, ChangeKind
-from mitrarr_runner.plan import Action, PlannedRun
+from mitrarr_runner.plan import Action, PlannedRun, jitter_of
 from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.pauses import Pause
 from mitrarr_runner.text import Catalogue, Text, plural, text
@@ -214,13 +215,38 @@ def drain(one: Drain, zone: ZoneInfo, now: datetime, say: Catalogue) -> str:
     told = say("since {since}: nothing new is started", since=since)
     if one.actor:
         told = say("since {since} by {actor}: nothing new is started", since=since, actor=one.actor)
+    if one.until is not None:
+        until = say.hour(one.until, zone, now)
+        told = say("{told} until {until}", told=told, until=until)
     if one.reason:
         told = say('{told} ("{reason}")', told=told, reason=one.reason)
     return told
 
 
 def later(shown: Preview, zone: ZoneInfo, say: Catalogue) -> Iterator[tuple[str, str]]:
-    """(hour, job) of what comes after the next instant with work."""
-    for job, slot in shown.soon:
-        if shown.next_at is None or slot > shown.next_at:
-            yield say.hour(slot, zone, shown.plan.at), job
+    """(hour, job) of what is due after the next instant with work, jitter included."""
+    for due, job in _by_due(shown):
+        if shown.next_at is None or due > shown.next_at:
+            yield say.hour(due, zone, shown.plan.at), job
+
+
+def _by_due(shown: Preview) -> Iterator[tuple[datetime, str]]:
+    """The coming slots in the order in which they are due.
+
+    Few are read of what may be 50,000, so nothing is sorted as a whole: slots come in order, and
+    what is due before the next of them can be overtaken by none.
+    """
+    waits: dict[str, timedelta] = {}
+    waiting: list[tuple[datetime, str]] = []
+    for name, slot in shown.soon:
+        while waiting and waiting[0][0] < slot:
+            yield heappop(waiting)
+        job = shown.manifest.jobs.get(name)
+        if job is None or not job.schedule.jitter:
+            heappush(waiting, (slot, name))
+            continue
+        if name not in waits:
+            waits[name] = jitter_of(job)
+        heappush(waiting, (slot + waits[name], name))
+    while waiting:
+        yield heappop(waiting)

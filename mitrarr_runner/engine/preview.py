@@ -98,7 +98,7 @@ def preview(
 ) -> Preview:
     made = plan(manifest, view, now)
     following = _following(manifest, now)
-    due = _due_next(manifest, view, following, now)
+    due = _due_next(manifest, _as_remembered(view, made), following, now)
     next_at = min(due.values(), default=None)
     later: tuple[PlannedRun, ...] = ()
     if next_at is not None:
@@ -135,6 +135,11 @@ def _following(manifest: Manifest, now: datetime) -> Slots:
     return found
 
 
+def _as_remembered(view: StateView, made: Plan) -> StateView:
+    """With the memories that the next apply writes first: new and changed schedules begin now."""
+    return replace(view, memories={**view.memories, **{one.job: one for one in made.memories}})
+
+
 def _due_next(
     manifest: Manifest, view: StateView, following: Slots, now: datetime
 ) -> dict[str, datetime]:
@@ -147,7 +152,8 @@ def _due_next(
             continue
         if pause is not None and pause.until is not None and slots and slots[0] < pause.until:
             slots = upcoming(job, max(pause.until - _SECOND, now - jitter_of(job)), AHEAD)
-        slot = next((slot for slot in slots if slot not in claimed), None)
+        floor = view.memories[name].floor
+        slot = next((slot for slot in slots if slot not in claimed and slot > floor), None)
         if slot is not None:
             found[name] = slot + jitter_of(job)
     return found

@@ -142,7 +142,7 @@ def _view_data(view: StateView) -> dict[str, Any]:
             for pause in view.pauses.values()
         ],
         "requests": [{"id": one.id, "job": one.job, "at": iso(one.at)} for one in view.requests],
-        "drain": None if view.drain is None else {"at": iso(view.drain.at)},
+        "drain": _drain_out(view.drain),
     }
 
 
@@ -239,7 +239,7 @@ def _view(data: Mapping[str, Any]) -> StateView:
             Request(int(one["id"]), str(one["job"]), Asked.RUN, "", _instant(one["at"]))
             for one in data["requests"]
         ),
-        drain=None if data["drain"] is None else Drain("", "", _instant(data["drain"]["at"])),
+        drain=_drain_in(data["drain"]),
         last=runs["last"],
         running=runs["running"],
         lost=runs["lost"],
@@ -254,6 +254,17 @@ def _memory(one: Mapping[str, Any]) -> JobMemory:
         _optional(one["last_slot"]),
         bool(one["run_now"]),
     )
+
+
+def _drain_out(drain: Drain | None) -> dict[str, object] | None:
+    if drain is None:
+        return None
+    return {"at": iso(drain.at), "until": None if drain.until is None else iso(drain.until)}
+
+
+def _drain_in(one: Mapping[str, Any] | None) -> Drain | None:
+    """By whom and why is not exported."""
+    return None if one is None else Drain("", "", _instant(one["at"]), _optional(one.get("until")))
 
 
 def _slot(one: Mapping[str, Any]) -> SlotRow:

@@ -44,7 +44,7 @@ def gather(db: Database, manifest: Manifest, site: Site, clock: Clock, now: date
         lost=lost,
         pauses=pauses.of(db, name, pauses.Paused.JOB),
         requests=tuple(requests.waiting(db, name, Asked.RUN)),
-        drain=drains.of(db, name),
+        drain=drains.of(db, name, now),
     )
 
 

@@ -16,6 +16,7 @@ from mitrarr_runner.alerts.notify import WatchResult
 from mitrarr_runner.clock import Clock
 from mitrarr_runner.engine import outcry, retention, wakeup
 from mitrarr_runner.engine.apply import Applied, Listener, Supervisor
+from mitrarr_runner.engine.orders import NOBODY, Caller
 from mitrarr_runner.logs import EventLog
 from mitrarr_runner.manifest import compiled
 from mitrarr_runner.manifest.loaded import Loaded
@@ -42,7 +43,7 @@ def tick(
     *,
     root_from: str,
     loaded: Loaded | None = None,
-    actor: str = "",
+    caller: Caller = NOBODY,
     only: str | None = None,
     reviewed: Plan | None = None,
 ) -> Tick:
@@ -54,7 +55,7 @@ def tick(
     beat(site, manifest.name)
     log = EventLog(site.main_log, clock)
     with outcry.heard(manifest, site, clock):
-        applied = Supervisor(manifest, site, clock, listener, actor).apply(only, reviewed)
+        applied = Supervisor(manifest, site, clock, listener, caller).apply(only, reviewed)
         with open_database(site.root / manifest.settings.store) as db:
             _manifest_verdict(db, manifest.name, "ok", clock.now())
             watched = notify.watch(db, manifest, site, clock, log)
@@ -78,7 +79,7 @@ def tick_broken(
     listener: Listener,
     *,
     count: int,
-    actor: str = "",
+    caller: Caller = NOBODY,
     only: str | None = None,
     reviewed: Plan | None = None,
 ) -> Tick:
@@ -98,7 +99,7 @@ def tick_broken(
     applied = None
     if last_good is not None and (reviewed or _goes_on(last_good)):
         with outcry.heard(last_good, site, clock):
-            applied = Supervisor(last_good, site, clock, listener, actor).apply(only, reviewed)
+            applied = Supervisor(last_good, site, clock, listener, caller).apply(only, reviewed)
     judged = last_good or Manifest(name, None, site.root, "")
     path = site.root / judged.settings.store
     with outcry.heard(judged, site, clock), open_database(path) as db:

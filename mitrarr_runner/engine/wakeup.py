@@ -85,8 +85,10 @@ def pause_ends(moment: Moment) -> datetime | None:
 
 
 def draining(moment: Moment) -> datetime | None:
-    """A drain ends by a word of somebody, which removes the answer; until then, look each time."""
-    return moment.now if drains.of(moment.db, moment.manifest.name) is not None else None
+    """A drain ends by a word of somebody, which removes the answer, or at its instant; until then,
+    look each time."""
+    found = drains.of(moment.db, moment.manifest.name, moment.now)
+    return moment.now if found is not None else None
 
 
 def notices(moment: Moment) -> datetime | None:

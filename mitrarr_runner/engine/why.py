@@ -17,7 +17,7 @@ from mitrarr_runner.engine import why_run
 from mitrarr_runner.engine.report.history import slot_reason
 from mitrarr_runner.engine.state import gather, is_lost
 from mitrarr_runner.manifest.model import Job, Manifest
-from mitrarr_runner.plan import PlannedRun, StateView, jitter_of, plan, upcoming
+from mitrarr_runner.plan import Plan, PlannedRun, StateView, jitter_of, plan, upcoming
 from mitrarr_runner.site import Site
 from mitrarr_runner.store import evidence, runs
 from mitrarr_runner.store.database import Database
@@ -150,7 +150,7 @@ def _of_slot(question: Question, slot: datetime) -> Answer:
     if db is not None and row is not None:
         return _of_row(question, db, row, slot)
     if slot > question.clock.now():
-        return _future(question, slot)
+        return _future(question, _view(question), slot)
     return _no_row(question, slot)
 
 
@@ -273,7 +273,7 @@ def _view(question: Question) -> StateView:
 
 
 def _no_row(question: Question, slot: datetime) -> Answer:
-    """A slot of the past that nothing was written about."""
+    """A slot of the past that nothing was written about; with jitter it may still be to come."""
     view = _view(question)
     memory = _memory(question, view)
     if memory is None:
@@ -283,9 +283,12 @@ def _no_row(question: Question, slot: datetime) -> Answer:
         return Answer(slot, "before", "new", (never,))
     if slot <= memory.floor:
         return Answer(slot, "before", *_floor(question, memory))
-    entry = _planned(question, view, slot)
+    made = plan(question.manifest, view, question.clock.now())
+    entry = _planned(question, made, slot)
     if entry is not None:
         return Answer(slot, "due", entry.code, tuple(_due(question, entry)))
+    if _waits(question, memory, made, slot):
+        return _future(question, view, slot)
     unknown = text("nothing is kept about it: rows of the past are removed after a while")
     return Answer(slot, "unknown", "not_kept", (unknown,))
 
@@ -311,9 +314,21 @@ def _floor(question: Question, memory: JobMemory) -> tuple[str, tuple[Text, ...]
     return "changed", (changed,)
 
 
-def _planned(question: Question, view: StateView, slot: datetime) -> PlannedRun | None:
+def _waits(question: Question, memory: JobMemory, made: Plan, slot: datetime) -> bool:
+    """Whether only the jitter of a slot without a row is still to come: nobody has dealt with it,
+    and the next apply does not begin anew with a changed schedule.
+    """
+    job, now = question.job, question.clock.now()
+    if job is None or slot + jitter_of(job) <= now:
+        return False
+    last = memory.last_slot
+    handled = last is not None and slot <= last <= now
+    return not handled and all(anew.job != question.name for anew in made.memories)
+
+
+def _planned(question: Question, made: Plan, slot: datetime) -> PlannedRun | None:
     """What apply would do about it at this instant."""
-    for entry in plan(question.manifest, view, question.clock.now()).entries:
+    for entry in made.entries:
         first, last = entry.slot, entry.until or entry.slot
         if entry.job != question.name or first is None or last is None:
             continue
@@ -331,32 +346,46 @@ def _due(question: Question, entry: PlannedRun) -> Iterator[Text]:
     )
 
 
-def _future(question: Question, slot: datetime) -> Answer:
-    """What would decide, as things stand."""
-    view, job = _view(question), question.job
+def _future(question: Question, view: StateView, slot: datetime) -> Answer:
+    """What would decide, as things stand. With jitter the slot is not the instant to wait for."""
+    job = question.job
     if job is None:
         gone = text("the manifest does not have {job} (any more)", job=question.name)
         return Answer(slot, "future", "unknown_job", (gone,))
     code, lines = "will_run", list(_deciders(question, view, job, slot))
-    due = slot + jitter_of(job)
-    if not lines:
-        lines = [text("it lies ahead; the first apply from {at} on runs it", at=question.hour(due))]
-    else:
+    wait = jitter_of(job)
+    ahead = text("it lies ahead; as things stand:")
+    if lines:
         code = "depends"
-        lines.insert(0, text("it lies ahead; as things stand:"))
-    return Answer(slot, "future", code, tuple(lines))
+    else:
+        at = question.hour(slot)
+        ahead = text("it lies ahead; the first apply from {at} on runs it", at=at)
+    if wait:
+        after = text("as things stand:") if lines else text("the first apply from then on runs it")
+        return Answer(slot, "future", code, (_jittered(question, slot, wait), after, *lines))
+    return Answer(slot, "future", code, (ahead, *lines))
+
+
+def _jittered(question: Question, slot: datetime, wait: timedelta) -> Text:
+    return text(
+        "it is still to come: because of jitter it is due at {at}, {span} after its slot",
+        at=question.say.moment(slot + wait, question.zone),
+        span=question.say.span(wait.total_seconds()),
+    )
 
 
 def _deciders(question: Question, view: StateView, job: Job, slot: datetime) -> Iterator[Text]:
+    """A pause takes what becomes due in it and, once it is over, the slots that fell into it."""
+    due = slot + jitter_of(job)
     pause = view.pauses.get(job.name)
-    if pause is not None and pause.holds(slot):
+    if pause is not None and (pause.holds(due) or (pause.at <= slot and pause.holds(slot))):
         until = text("without an end")
         if pause.until is not None:
             until = text("until {at}", at=question.hour(pause.until))
         yield text(
             "the job is paused by {actor}, {until}: it is not run", actor=pause.actor, until=until
         )
-    if view.drain is not None:
+    if view.drain is not None and view.drain.holds(due):
         yield text(
             "{manifest} is draining, by {actor}: it waits for the end of that",
             manifest=question.manifest.name,

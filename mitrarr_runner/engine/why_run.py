@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from mitrarr_runner.engine.report.history import outcome_word, reason_of, step_message
+from mitrarr_runner.engine.report.history import asked_by, outcome_word, reason_of, step_message
 from mitrarr_runner.store.runs import Cause, Outcome, Run
 from mitrarr_runner.text import Catalogue, Text, plural, text
 
@@ -47,8 +47,7 @@ def told(run: Run, repeated: Run | None, scene: Scene, *, lost: bool) -> Iterato
             "it also stands for {count} slots that were missed before it",
             run.missed,
         )
-    if run.actor:
-        yield text("asked for by {actor}", actor=run.actor)
+    yield from _caller(run)
     yield text("manifest {fingerprint}, host {host}", **_made_by(run))
     yield from _steps(run, scene)
 
@@ -80,6 +79,15 @@ def _start(run: Run, scene: Scene) -> Text:
         at=scene.hour(run.started_at),
         span=scene.say.span(late),
     )
+
+
+def _caller(run: Run) -> Iterator[Text]:
+    """Who asked for a run by hand; of a run by the schedule, who called apply (nobody: cron)."""
+    asked = asked_by(run)
+    if asked is not None:
+        yield asked
+    elif run.actor:
+        yield text("apply was called by {actor}", actor=run.actor)
 
 
 def _made_by(run: Run) -> dict[str, object]:

@@ -33,12 +33,17 @@ from mitrarr_runner.store.database import Database, open_database
 from mitrarr_runner.store.requests import Asked
 from mitrarr_runner.store.runs import Outcome, ProcessId
 from mitrarr_runner.store.slots import SlotState
+from mitrarr_runner.text import Text, text, to_data
 
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL for what a job started."""
 
 _REPLACER = "overlap: replace"
 """Who asked a run to end so that the next slot can start."""
+
+_CPU_MARGIN = 5
+"""Seconds of CPU between SIGXCPU and SIGKILL: in them the worker breaks its step off, ends what is
+left and writes the run's end; a program that does not heed SIGXCPU gets no more than them."""
 
 _RECORD_WAIT = 20.0
 """Seconds to try to write the end of a run into a store that is in trouble."""
@@ -101,17 +106,38 @@ def _work(order: Order, reporter: Reporter) -> int:
             reporter.tell("left", job=order.job.name)
             break
         code = max(code, _one(current, run, held, reporter))
-        current = _queued(current)
+        current = None if _spent(order.job.limits) else _queued(current)
     processes.end_descendants(GRACE)
     held.release()
     return code
 
 
 def _limit(limits: Limits) -> None:
-    """Hold this process, and all it starts, to the job's limits (setrlimit(2): per process)."""
-    for kind, value in ((resource.RLIMIT_AS, limits.memory), (resource.RLIMIT_CPU, limits.cpu)):
-        if value is not None:
-            resource.setrlimit(kind, (value, value))
+    """Hold this process, and all it starts, to the job's limits (setrlimit(2): per process).
+
+    Over limits.cpu comes SIGXCPU, which says what a SIGKILL does not. The worker itself heeds it
+    while steps run (attempts); what it does before and after is bookkeeping, and is let finish.
+    """
+    if limits.memory is not None:
+        _hold(resource.RLIMIT_AS, limits.memory, limits.memory)
+    if limits.cpu is not None:
+        signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+        _hold(resource.RLIMIT_CPU, limits.cpu, limits.cpu + _CPU_MARGIN)
+
+
+def _hold(kind: int, soft: int, hard: int) -> None:
+    """Set a limit; a lower one of the host stays: only root may raise it, and asking is an error
+    that would keep the job from ever starting."""
+    _, most = resource.getrlimit(kind)
+    if most != resource.RLIM_INFINITY:
+        soft, hard = min(soft, most), min(hard, most)
+    resource.setrlimit(kind, (soft, hard))
+
+
+def _spent(limits: Limits) -> bool:
+    """Whether this process has used so much of limits.cpu that a queued slot's run would be ended
+    for it: that slot is left to the next apply, whose worker begins at nothing."""
+    return limits.cpu is not None and 2 * time.process_time() > limits.cpu
 
 
 def _detach() -> None:
@@ -200,7 +226,7 @@ def _claim(order: Order) -> int | None:
         pause = pauses.of(db, manifest, pauses.Paused.JOB).get(job)
         if pause is not None and pause.holds(now) and order.cause is not runs.Cause.HAND:
             return None
-        if drains.of(db, manifest) is not None and not order.foreground:
+        if drains.of(db, manifest, now) is not None and not order.foreground:
             return None
         if order.request is not None and not requests.done(db, order.request, now):
             return None
@@ -215,15 +241,17 @@ def _claim(order: Order) -> int | None:
             missed=order.missed,
             process=me(order.clock),
             fingerprint=order.manifest.fingerprint,
-            actor=order.actor,
+            actor=order.caller.actor,
+            asked_reason=order.caller.reason,
             now=now,
         )
         if not _claim_slot(db, order, run, now):
             runs.withdraw(db, run)
             return None
-        if order.actor:
+        if order.caller.actor:
+            detail = {"run": run, "reason": order.caller.reason}
             audit.write(
-                db, actor=order.actor, action="run", subject=job, now=now, detail={"run": run}
+                db, actor=order.caller.actor, action="run", subject=job, now=now, detail=detail
             )
         return run
 
@@ -306,22 +334,31 @@ def _record(order: Order, run: int, end: attempts.End) -> None:
 
 
 def _write_end(order: Order, run: int, end: attempts.End) -> None:
-    outcome = end.outcome
+    outcome, reason, result = end.outcome, end.reason, end.result
     with open_database(store_path(order)) as db, db.transaction():
         for request in requests.waiting(db, order.manifest.name, Asked.STOP, order.job.name):
             requests.done(db, request.id, order.clock.now())
             if outcome is Outcome.STOPPED and request.actor == _REPLACER:
                 outcome = Outcome.REPLACED
+            elif outcome is Outcome.STOPPED:
+                told = _ended_by(request)
+                reason, result = str(told), {**result, "reason": to_data(told)}
         runs.finish(
             db,
             run,
             outcome,
             code=end.code,
-            reason=end.reason,
+            reason=reason,
             seconds=end.seconds,
             now=order.clock.now(),
-            result=end.result,
+            result=result,
         )
+
+
+def _ended_by(request: requests.Request) -> Text:
+    if request.reason:
+        return text('ended by {actor}: "{reason}"', actor=request.actor, reason=request.reason)
+    return text("ended by {actor}", actor=request.actor)
 
 
 def _queued(order: Order) -> Order | None:
@@ -330,9 +367,9 @@ def _queued(order: Order) -> Order | None:
         return None
     name = order.manifest.name
     with open_database(store_path(order)) as db:
-        if drains.of(db, name) is not None:
-            return None
         now = order.clock.now()
+        if drains.of(db, name, now) is not None:
+            return None
         waiting: Mapping[datetime, slots.SlotRow] = slots.open_since(db, name, now, now).get(
             order.job.name, {}
         )

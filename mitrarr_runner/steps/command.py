@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +23,7 @@ from mitrarr_runner.clock import iso
 from mitrarr_runner.errors import FailedError, UsageError
 from mitrarr_runner.redact import safe
 from mitrarr_runner.steps.contract import Context, StepOutcome, StepResult, View
-from mitrarr_runner.text import Text, text
+from mitrarr_runner.text import Catalogue, Text, text
 
 KIND = "command"
 IDEMPOTENT = False
@@ -142,15 +144,66 @@ def run(options: Options, context: Context) -> StepResult:
                 text("{program}: {reason}", program=name, reason=os.strerror(error.errno or 0)),
                 code="command_not_started",
             ) from error
-    try:
-        process = cast("subprocess.Popen[bytes]", child)
-        return _judged(name, process.wait(options.timeout), options)
-    except subprocess.TimeoutExpired:
+    process = cast("subprocess.Popen[bytes]", child)
+    if not _ended(process.pid, options.timeout):
         # The attempt is over; what is left of it is ended by the worker, with a grace.
         message = text(
             "{program}: not done after {seconds} seconds", program=name, seconds=options.timeout
         )
         return StepResult(StepOutcome.FAILED, "command_timeout", message)
+    used = _cpu_of(process.pid)
+    code, limit = process.wait(), context.run.job.limits.cpu
+    if limit is not None and _over(code, used, limit):
+        message = text(
+            "{program}: used more CPU than limits.cpu allows ({limit})",
+            program=name,
+            limit=Catalogue("en").span(limit),
+        )
+        return StepResult(StepOutcome.FAILED, "cpu_limit", message, {"exit_code": code})
+    return _judged(name, code, options)
+
+
+def _ended(pid: int, seconds: float | None) -> bool:
+    """Wait for the end of a child, at most so long, and leave it to be collected: until then the
+    kernel tells what CPU it used itself. What wait4 tells holds its children's share too, and a
+    script killed for want of memory would be told to have used their CPU."""
+    wanted = os.WEXITED | os.WNOWAIT
+    if seconds is None:
+        os.waitid(os.P_PID, pid, wanted)
+        return True
+    deadline, pause = time.monotonic() + seconds, 0.001
+    while os.waitid(os.P_PID, pid, wanted | os.WNOHANG) is None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        time.sleep(min(pause, left))
+        pause = min(2 * pause, 0.05)
+    return True
+
+
+def _cpu_of(pid: int) -> float:
+    """Seconds of CPU a process that is not collected yet used itself (proc(5))."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0.0
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def _over(code: int, used: float, limit: int) -> bool:
+    """Whether limits.cpu ended it: by SIGXCPU or, where it did not heed that, by SIGKILL."""
+    return code == -signal.SIGXCPU or (code == -signal.SIGKILL and used >= limit)
+
+
+def signal_name(number: int) -> str:
+    """11 -> "11 (SIGSEGV)"; real-time signals, and what this host does not know, have no name."""
+    if number >= signal.SIGRTMIN:
+        return str(number)
+    try:
+        return f"{number} ({signal.Signals(number).name})"
+    except ValueError:
+        return str(number)
 
 
 def template_values(context: Context) -> dict[str, object]:
@@ -174,7 +227,8 @@ def _filled(word: str, values: Mapping[str, object]) -> str:
 
 def _judged(name: str, code: int, options: Options) -> StepResult:
     if code < 0:
-        message = text("{program}: ended by signal {number}", program=name, number=-code)
+        number = signal_name(-code)
+        message = text("{program}: ended by signal {number}", program=name, number=number)
         return StepResult(StepOutcome.FAILED, "command_signal", message, {"exit_code": code})
     message = text("{program}: exit code {number}", program=name, number=code)
     counts = {"exit_code": code}

@@ -143,9 +143,24 @@ def open_readonly(path: Path, *, schema: Schema = SCHEMA) -> Database | None:
     with _Telling(path):
         connection = _readable(path, schema)
     database = Database(connection, path)
-    if version_of(database) == 0:
+    version = version_of(database)
+    if version == 0:
         database.close()
         return None
+    return database if version == schema.version else _as_it_will_be(database, schema)
+
+
+def _as_it_will_be(older: Database, schema: Schema) -> Database:
+    """A store of an older program, before the first write of this one: a copy in memory that is
+    brought up to date, so that looking changes nothing on disk."""
+    copy = _connect(":memory:")
+    try:
+        with older, _Telling(older.path):
+            older._connection.backup(copy)
+        migrate(database := Database(copy, older.path), schema)
+    except BaseException:
+        copy.close()
+        raise
     return database
 
 

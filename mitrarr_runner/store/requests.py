@@ -22,17 +22,28 @@ class Request:
     kind: Asked
     actor: str
     at: datetime
+    reason: str = ""
 
 
-def add(db: Database, manifest: str, job: str, kind: Asked, *, actor: str, now: datetime) -> int:
+def add(
+    db: Database,
+    manifest: str,
+    job: str,
+    kind: Asked,
+    *,
+    actor: str,
+    now: datetime,
+    reason: str = "",
+) -> int:
     """Needs a transaction."""
     return db.insert(
-        "INSERT INTO requests (manifest, job, kind, actor, at)"
-        " VALUES (:manifest, :job, :kind, :actor, :at)",
+        "INSERT INTO requests (manifest, job, kind, actor, reason, at)"
+        " VALUES (:manifest, :job, :kind, :actor, :reason, :at)",
         manifest=manifest,
         job=job,
         kind=kind.value,
         actor=actor,
+        reason=reason,
         at=epoch(now),
     )
 
@@ -46,7 +57,14 @@ def waiting(db: Database, manifest: str, kind: Asked, job: str | None = None) ->
         job=job,
     )
     return [
-        Request(row["id"], row["job"], Asked(row["kind"]), row["actor"], from_epoch(row["at"]))
+        Request(
+            row["id"],
+            row["job"],
+            Asked(row["kind"]),
+            row["actor"],
+            from_epoch(row["at"]),
+            row["reason"],
+        )
         for row in rows
     ]
 

@@ -54,7 +54,10 @@ class ProcessId:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """result: {"steps": [{"kind", "outcome", "code", "message", "seconds", "counts"}]}."""
+    """asked_reason: why somebody asked for it.
+
+    result: {"steps": [{"kind", "outcome", "code", "message", "seconds", "counts"}]}.
+    """
 
     id: int
     job: str
@@ -72,6 +75,7 @@ class Run:
     finished_at: datetime | None
     seconds: float | None
     result: Mapping[str, Any]
+    asked_reason: str = ""
 
     @property
     def handle(self) -> str:
@@ -90,12 +94,14 @@ def start(
     fingerprint: str,
     actor: str,
     now: datetime,
+    asked_reason: str = "",
 ) -> int:
     """Insert a started run and return its id. Needs a transaction."""
     return db.insert(
         "INSERT INTO runs (manifest, job, slot, cause, missed, state, host, pid, pid_started,"
-        " boot_id, fingerprint, actor, started_at) VALUES (:manifest, :job, :slot, :cause,"
-        " :missed, 'started', :host, :pid, :pid_started, :boot_id, :fingerprint, :actor, :now)",
+        " boot_id, fingerprint, actor, asked_reason, started_at) VALUES (:manifest, :job, :slot,"
+        " :cause, :missed, 'started', :host, :pid, :pid_started, :boot_id, :fingerprint, :actor,"
+        " :asked_reason, :now)",
         manifest=manifest,
         job=job,
         slot=None if slot is None else epoch(slot),
@@ -107,6 +113,7 @@ def start(
         boot_id=process.boot_id,
         fingerprint=fingerprint,
         actor=actor,
+        asked_reason=asked_reason,
         now=epoch(now),
     )
 
@@ -258,4 +265,5 @@ def _run(row: Row) -> Run:
         finished_at=None if row["finished_at"] is None else from_epoch(row["finished_at"]),
         seconds=row["seconds"],
         result=json.loads(row["result"]),
+        asked_reason=row["asked_reason"],
     )

@@ -39,7 +39,7 @@ class Schema:
     version: int
 
 
-SCHEMA = Schema(Path(__file__).with_name("migrations"), 1)
+SCHEMA = Schema(Path(__file__).with_name("migrations"), 2)
 
 
 def version_of(database: Statements) -> int:

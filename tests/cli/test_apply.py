@@ -172,6 +172,16 @@ def test_run_of_a_paused_job_runs_says_so_and_leaves_the_pause(site: Any, job: J
     assert len(site.history()) == 1, "the pause stays"
 
 
+def test_run_keeps_who_asked_and_why(site: Any, job: Job) -> None:
+    site.write(jobs={"a": job("true")})
+    assert site.run("run", "a", "--by", "operador.b", "--reason", "after the fix").code == 0
+    assert 'asked for by operador.b: "after the fix"' in site.run("logs", "a").out
+    with site.store() as db:
+        row = db.row("SELECT actor, detail FROM audit WHERE action = 'run'")
+        assert row is not None
+        assert (row["actor"], "after the fix" in row["detail"]) == ("operador.b", True)
+
+
 def test_run_of_a_running_job_says_so(site: Any, job: Job, background: Call) -> None:
     site.write(jobs={"a": job("sh", "-c", "touch on; while ! test -e go; do sleep 0.05; done")})
     site.due()

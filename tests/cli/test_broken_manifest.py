@@ -7,6 +7,7 @@ an unreadable one it is taken, with a warning.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -88,7 +89,7 @@ def test_never_read_drain(site: Any, mitrarr: Call) -> None:
     assert told.code == 0
     assert told.err == "warning: the manifest cannot be read; prod is taken\n"
     with site.store() as db:
-        assert drains.of(db, "prod") is not None
+        assert drains.of(db, "prod", datetime.now(UTC)) is not None
     told = mitrarr("drain", "--off")
     assert (told.code, told.out.splitlines()[0]) == (0, "prod starts runs again")
 

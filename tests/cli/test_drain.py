@@ -6,6 +6,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ def test_it_says_who_since_when_and_why_and_survives_a_second_one(
     assert told.out.startswith("prod is draining, by operador.b: nothing new is started\n")
     assert "end it: mitrarr drain --off" in told.out
     with site.store() as db:
-        found = drains.of(db, "prod")
+        found = drains.of(db, "prod", datetime.now(UTC))
         assert found is not None
         assert (found.actor, found.reason) == ("operador.b", "reboot")
     again = mitrarr("drain", "--by", "operador.c")
@@ -54,6 +55,36 @@ def test_it_says_who_since_when_and_why_and_survives_a_second_one(
     assert rows == [("drain", "operador.b", "prod"), ("undrain", "operador.a", "prod")]
     with site.store() as db:
         assert audit.broken_at(db) is None
+
+
+def test_it_ends_by_itself(site: Any, mitrarr: Call, job: Job) -> None:
+    site.write(jobs={"a": job("true")})
+    site.due()
+    end = datetime.now(UTC) + timedelta(seconds=4)
+    told = mitrarr("drain", "--until", end.isoformat(), "--by", "operador.b")
+    assert told.out.startswith("prod is draining until ")
+    assert "ends by itself at" in mitrarr("status").out
+    assert "until" in mitrarr("plan").out
+    assert site.run("apply").code == 0
+    assert site.history() == []
+    wait_for(lambda: datetime.now(UTC) > end)
+    assert "DRAINING" not in mitrarr("status").out
+    assert site.run("apply").code == 0
+    assert [run.outcome for run in site.history()] == [Outcome.OK]
+    assert mitrarr("drain", "--off").out == "prod was not draining\n"
+    with site.store() as db:
+        kept = db.row("SELECT detail FROM audit WHERE action = 'drain'")
+        assert kept is not None
+        assert end.strftime("%Y-%m-%dT%H:%M:%SZ") in kept["detail"]
+
+
+def test_an_end_in_the_past_is_refused(site: Any, mitrarr: Call, job: Job) -> None:
+    site.write(jobs={"a": job("true")})
+    for verb in (("drain",), ("pause", "a")):
+        told = mitrarr(*verb, "--until", "2020-01-01T00:00")
+        assert told.code == 2
+        assert "--until lies in the past" in told.err
+        assert "leave it out" in told.err
 
 
 @pytest.mark.parametrize("policy", ["latest", "all", "skip"])

@@ -368,10 +368,16 @@ def test_stop_ends_a_run(site: Any, job: Job) -> None:
     site.due()
     supervisor = site.start("apply")
     wait_for(lambda: (site.root / "on").exists())
-    answer = site.run("stop", "a")
+    answer = site.run("stop", "a", "--by", "operador.b", "--reason", "wrong folder")
     assert answer.code == 0
     supervisor.wait(timeout=30)
     assert [run.outcome for run in site.history()] == [Outcome.STOPPED]
+    assert site.history()[0].reason == 'ended by operador.b: "wrong folder"'
+    assert 'ended by operador.b: "wrong folder"' in site.run("logs", "a").out
+    with site.store() as db:
+        row = db.row("SELECT actor, detail FROM audit WHERE action = 'stop'")
+        assert row is not None
+        assert (row["actor"], "wrong folder" in row["detail"]) == ("operador.b", True)
     assert site.run("stop", "a").out.strip() == "a is not running"
 
 

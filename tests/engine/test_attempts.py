@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import ctypes
+import faulthandler
 import os
+import resource
+import signal
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from mitrarr_runner.clock import SystemClock
+from mitrarr_runner.engine import worker
 from mitrarr_runner.engine.apply import Silent
 from mitrarr_runner.engine.attempts import wait
 from mitrarr_runner.engine.tick import tick
 from mitrarr_runner.intake import originals
 from mitrarr_runner.manifest.model import Retry
 from mitrarr_runner.steps import command
+from mitrarr_runner.steps.contract import Context, StepOutcome, StepResult
+from mitrarr_runner.store import slots
 from mitrarr_runner.store.runs import Outcome
+from mitrarr_runner.store.slots import SlotState
+from mitrarr_runner.text import text
 
 
 def test_a_full_disk_stops_intake_and_nothing_else(
@@ -90,29 +100,95 @@ def _leave(options: object, context: object) -> None:
 
 
 def _eat(options: object, context: object) -> None:
-    raise MemoryError
+    bytearray(3_000_000_000)
+
+
+def _crash(options: object, context: object) -> None:
+    faulthandler.disable()  # pytest's: it would write over the output of the tests
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.string_at(0)
+
+
+def _killed(options: object, context: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _spend(options: object, context: object) -> None:
+    while True:
+        pass
+
+
+def _spend_deaf(options: object, context: object) -> None:
+    """What a loop inside a C library does: no handler of Python's ever runs."""
+    signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+    while True:
+        pass
+
+
+LOST = (Outcome.LOST, "worker_died")
 
 
 @pytest.mark.parametrize(
-    ("dies", "expected"),
-    [(_leave, (Outcome.LOST, "worker_died")), (_eat, (Outcome.FAILED, "memory_limit"))],
+    ("dies", "expected", "reason"),
+    [
+        (_leave, LOST, "the worker ended with exit code 3"),
+        (_crash, LOST, "the worker was ended by signal 11"),
+        (_killed, LOST, "the worker was ended by signal 9"),
+        (_spend_deaf, LOST, "the worker was ended by signal 9"),
+        (_eat, (Outcome.FAILED, "memory_limit"), "it wanted more memory than the job's limit"),
+        (
+            _spend,
+            (Outcome.FAILED, "cpu_limit"),
+            "it used more CPU than limits.cpu allows (1s)",
+        ),
+    ],
 )
-def test_a_worker_that_leaves_or_wants_too_much_is_one_failed_job(
+def test_a_worker_that_dies_is_one_failed_job_with_its_reason(
     site: Any,
     job: Any,
     monkeypatch: pytest.MonkeyPatch,
     dies: Any,
     expected: tuple[Outcome, str],
+    reason: str,
 ) -> None:
-    site.write(jobs={"a": job("true"), "b": {"schedule": "* * * * *", "steps": [{"clean": {}}]}})
+    limited = job("true", limits={"cpu": "1s", "memory": "2GB"})
+    site.write(jobs={"a": limited, "b": {"schedule": "* * * * *", "steps": [{"clean": {}}]}})
     site.due()
+    monkeypatch.setattr(worker, "_CPU_MARGIN", 1)
     monkeypatch.setattr(command, "run", dies)  # the forked worker inherits it
     done = tick(site.manifest, site.site, SystemClock(), Silent(), root_from="settings")
     assert done.applied is not None
     assert done.applied.failed
     ended = {run.job: (run.outcome, run.code) for run in site.history()}
     assert ended == {"a": expected, "b": (Outcome.OK, "ok")}
-    assert site.history("a")[0].reason
+    assert site.history("a")[0].reason.startswith(reason)
+
+
+def test_a_worker_that_has_spent_its_cpu_leaves_what_waits_to_the_next(
+    site: Any, job: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is the process's: the second run would be told for what the first one used."""
+    later = datetime.now(UTC).replace(second=0, microsecond=0)
+
+    def spend(options: object, context: Context) -> None:
+        with context.open_store() as db, db.transaction():
+            slots.put(db, "prod", "a", later, SlotState.QUEUED, code="queued", now=later)
+        while True:
+            pass
+
+    def do(options: object, context: object) -> StepResult:
+        return StepResult(StepOutcome.OK, "ok", text(""))
+
+    def outcomes() -> list[Outcome | None]:
+        tick(site.manifest, site.site, SystemClock(), Silent(), root_from="settings")
+        return [run.outcome for run in site.history()]
+
+    site.write(jobs={"a": job("true", limits={"cpu": "1s"}, overlap="queue")})
+    site.due()
+    monkeypatch.setattr(command, "run", spend)
+    assert outcomes() == [Outcome.FAILED]
+    monkeypatch.setattr(command, "run", do)
+    assert outcomes() == [Outcome.FAILED, Outcome.OK]
 
 
 @pytest.mark.parametrize(("attempt", "seconds"), [(1, 10), (2, 20), (3, 40), (4, 60), (9, 60)])

@@ -117,6 +117,66 @@ def test_a_slot_that_waits_for_its_jitter_is_still_to_come() -> None:
     assert after.soon[0] == ("limpeza", slot + timedelta(hours=1))
 
 
+def test_a_slot_before_the_job_was_known_is_not_to_come_whatever_its_jitter() -> None:
+    job = a_job("limpeza", "30 * * * *", jitter=300)
+    wait = timedelta(seconds=schedule.jitter("limpeza", 300))
+    slot = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
+    since = slot + timedelta(seconds=1)
+    assert since + timedelta(seconds=1) < slot + wait
+    found = previewed(known(job, since=since), job, now=since + timedelta(seconds=1))
+    assert found.next_at == slot + timedelta(hours=1) + wait
+
+
+def test_what_comes_later_is_told_by_when_it_is_due() -> None:
+    """A slot before the next instant with work may be due after it, and after other slots."""
+    wait = timedelta(seconds=schedule.jitter("limpeza", 3000))
+    assert timedelta(minutes=3) < wait < timedelta(minutes=20), "the name was chosen for it"
+    slot = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
+    jobs = (a_job("limpeza", "30 * * * *", jitter=3000), a_job("a", "31,32,50 9 * * *"))
+    found = previewed(known(*jobs), *jobs, now=slot + timedelta(seconds=10))
+    assert found.next_at == slot + timedelta(minutes=1)
+    told = list(plan_words.later(found, ZoneInfo(ZONE), SAY))
+    due = SAY.hour(slot + wait, ZoneInfo(ZONE), NOW)
+    assert told[:3] == [("09:32", "a"), (due, "limpeza"), ("09:50", "a")]
+    assert any(
+        line.startswith(f"LATER    09:32 a   {due} limpeza") for line in plan_text(found, SAY)
+    )
+    assert f"| {due} | `limpeza` |" in list(plan_markdown(found, SAY))
+    assert plan_json(found)["upcoming"] != []
+    assert found.soon[0] == ("limpeza", slot), "the contract's list stays nominal"
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["* * * * *", "*/7 * * * *", "30 9 * * *"]),
+            st.sampled_from([0, 40, 3000]),
+        ),
+        max_size=5,
+    )
+)
+def test_what_comes_later_is_complete_and_in_order(lines: list[tuple[str, int]]) -> None:
+    jobs = [a_job(f"j{n}", line, jitter=spread) for n, (line, spread) in enumerate(lines)]
+    found = replace(previewed(known(*jobs), *jobs), next_at=None)
+    waits = {job.name: schedule.jitter(job.name, job.schedule.jitter) for job in jobs}
+    due = sorted((slot + timedelta(seconds=waits[name]), name) for name, slot in found.soon)
+    expected = [(SAY.hour(at, ZoneInfo(ZONE), NOW), name) for at, name in due]
+    assert list(plan_words.later(found, ZoneInfo(ZONE), SAY)) == expected
+
+
+def test_what_is_due_at_the_next_instant_is_not_told_again() -> None:
+    job = a_job("limpeza", "30 * * * *", jitter=300)
+    found = previewed(known(job), job)
+    told = list(plan_words.later(found, ZoneInfo(ZONE), SAY))
+    assert found.next_at == datetime(2026, 11, 23, 12, 30, tzinfo=UTC) + timedelta(
+        seconds=schedule.jitter("limpeza", 300)
+    )
+    assert len(told) == len(found.soon) - 1
+    nothing = replace(found, next_at=None)
+    assert len(list(plan_words.later(nothing, ZoneInfo(ZONE), SAY))) == len(found.soon)
+
+
 def test_what_a_running_job_may_do_is_an_if() -> None:
     running = {"a": a_run("a")}
     for overlap, action in ((Overlap.SKIP, "skip"), (Overlap.QUEUE, "queued")):

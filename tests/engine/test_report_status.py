@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from mitrarr_runner import schedule
+from mitrarr_runner.clock import FixedClock
 from mitrarr_runner.delivery.desk import Shown
+from mitrarr_runner.engine.report import ended
 from mitrarr_runner.engine.report.needs import needs
 from mitrarr_runner.engine.report.standing import (
     Event,
@@ -22,13 +26,15 @@ from mitrarr_runner.engine.report.standing import (
     VolumeStanding,
     events,
     outcome,
+    standing,
 )
 from mitrarr_runner.engine.report.status import _legend, status_json, status_text, verdict
 from mitrarr_runner.intake.spool import SpoolFile, SpoolLook
 from mitrarr_runner.manifest.model import Severity
-from mitrarr_runner.store import deliveries
+from mitrarr_runner.store import deliveries, jobs, pauses, slots
 from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.incidents import Incident, IncidentState
+from mitrarr_runner.store.jobs import JobMemory
 from mitrarr_runner.store.pauses import Pause, Paused
 from mitrarr_runner.store.registry import Noted, Record, State
 from mitrarr_runner.store.runs import Cause, Outcome, ProcessId, Run
@@ -461,3 +467,104 @@ def test_a_drain_is_in_the_first_line_and_needs_somebody() -> None:
         ),
     )
     assert [need.handle for need in needs(reminded, SAY)] == ["A1"], "told once"
+
+
+# -- between a slot and the instant at which it is due
+
+
+def test_whose_turn_is_next_is_told_by_when_it_is_due() -> None:
+    late = JobStanding("late", next_slot=NOW - timedelta(minutes=1), jitter=timedelta(minutes=9))
+    soon = JobStanding("soon", next_slot=NOW + timedelta(minutes=2))
+    told = ended._next(replace(EMPTY, jobs=(late, soon)), SAY)
+    assert told == "Next slot: soon 03:06"
+    assert ended._next(replace(EMPTY, jobs=(late,)), SAY) == "Next slot: late 03:12"
+
+
+class Jittered:
+    """limpeza at :30 with jitter, known since an hour before; asked 10 s after the slot."""
+
+    SLOT = datetime(2026, 11, 22, 6, 30, tzinfo=UTC)
+    WAIT = timedelta(seconds=schedule.jitter("limpeza", 3600))
+    HOUR = timedelta(hours=1)
+
+    def __init__(self, site: Any, job: Any) -> None:
+        line = {"cron": "30 * * * *", "jitter": "1h"}
+        site.write(jobs={"limpeza": {**job("true"), "schedule": line}})
+        self.manifest, self.site = site.manifest, site.site
+        self.clock = FixedClock(self.SLOT + timedelta(seconds=10))
+        self.db = site.store()
+        self.known(self.SLOT - self.HOUR)
+
+    def known(self, floor: datetime, cron: str = "30 * * * *") -> None:
+        mark = schedule.fingerprint(cron, ZONE.key)
+        with self.db.transaction():
+            self.db.execute("DELETE FROM jobs")
+            memory = JobMemory("limpeza", mark, floor, None, False)
+            jobs.remember(self.db, "prod", [memory], floor)
+
+    def next(self, **more: Any) -> datetime | None:
+        db = more.get("db", self.db)
+        return standing(db, self.manifest, self.site, self.clock).jobs[0].next_slot
+
+
+@pytest.fixture
+def jittered(site: Any, job: Any) -> Iterator[Jittered]:
+    made = Jittered(site, job)
+    assert timedelta(minutes=10) < made.WAIT < timedelta(hours=1), "the name was chosen for it"
+    yield made
+    made.db.close()
+
+
+def test_a_slot_whose_jitter_still_runs_is_the_next_one(jittered: Jittered) -> None:
+    """The contract's next_slot is nominal; a person reads when the job runs."""
+    found = standing(jittered.db, jittered.manifest, jittered.site, jittered.clock)
+    (job,) = found.jobs
+    due = jittered.SLOT + jittered.WAIT
+    assert (job.next_slot, job.next_due) == (jittered.SLOT, due)
+    assert status_json(found)["jobs"][0]["next_slot"] == "2026-11-22T06:30:00Z"
+    row = next(line for line in status_text(found, SAY) if line.startswith("limpeza"))
+    assert SAY.hour(due, ZONE, found.at) in row
+    assert "03:30" not in row
+    jittered.clock.instant = due
+    assert jittered.next() == jittered.SLOT + jittered.HOUR
+
+
+def test_a_slot_that_was_dealt_with_does_not_come_again(jittered: Jittered) -> None:
+    """Whether its row is later than the last slot, or pruned and only remembered."""
+    with jittered.db.transaction():
+        slots.put(
+            jittered.db, "prod", "limpeza", jittered.SLOT, SlotState.SKIPPED, code="x",
+            now=jittered.clock.now(),
+        )  # fmt: skip
+    assert jittered.next() == jittered.SLOT + jittered.HOUR
+    with jittered.db.transaction():
+        jittered.db.execute("DELETE FROM slots")
+        jobs.handled(jittered.db, "prod", "limpeza", jittered.SLOT)
+    assert jittered.next() == jittered.SLOT + jittered.HOUR
+
+
+def test_a_slot_before_the_job_was_known_does_not_come(jittered: Jittered) -> None:
+    after = jittered.SLOT + jittered.HOUR
+    jittered.known(jittered.SLOT + timedelta(seconds=5))
+    assert jittered.next() == after
+    jittered.known(jittered.SLOT - jittered.HOUR, cron="another line")
+    assert jittered.next() == after, "the next apply begins anew with the changed line"
+    assert jittered.next(db=None) == after, "never applied: nothing of the past is run"
+
+
+def test_a_pause_over_the_slot_or_over_its_due_instant_takes_it_away(jittered: Jittered) -> None:
+    slot, due, minute = jittered.SLOT, jittered.SLOT + jittered.WAIT, timedelta(minutes=1)
+    after = slot + jittered.HOUR
+    cases = [
+        (slot - minute, slot + timedelta(seconds=5), after),  # over, and the slot fell into it
+        (slot - minute, due - minute, after),
+        (slot + timedelta(seconds=5), due + minute, after),
+        (slot + timedelta(seconds=5), due - minute, slot),  # neither: it runs
+        (slot - minute, None, None),
+    ]
+    for at, until, expected in cases:
+        pause = Pause(Paused.JOB, "limpeza", "operador.b", "", at, until)
+        with jittered.db.transaction():
+            pauses.remove(jittered.db, "prod", Paused.JOB, "limpeza")
+            pauses.put(jittered.db, "prod", pause)
+        assert jittered.next() == expected, (at, until)

@@ -125,13 +125,15 @@ def test_nobody_is_named(scene: Any) -> None:
 
 
 def test_draining_goes_with_it(scene: Any, tmp_path: Path) -> None:
-    assert not back(tmp_path, exported(scene)).view.draining
+    assert not back(tmp_path, exported(scene)).view.draining(NOW)
     with scene.store() as db, db.transaction():
-        drains.put(db, "prod", Drain("operador.e", "why", NOW))
+        drains.put(db, "prod", Drain("operador.e", "why", NOW, NOW + timedelta(hours=1)))
     data = exported(scene)
-    assert data["drain"] == {"at": NOW.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    at, until = (f"{one:%Y-%m-%dT%H:%M:%SZ}" for one in (NOW, NOW + timedelta(hours=1)))
+    assert data["drain"] == {"at": at, "until": until}
     found = back(tmp_path, data)
-    assert found.view.draining
+    assert found.view.draining(NOW)
+    assert not found.view.draining(NOW + timedelta(hours=1))
     assert plan(scene.manifest, found.view, NOW).starting == ()
 
 

@@ -29,7 +29,7 @@ from mitrarr_runner.engine.state_restore import restore
 from mitrarr_runner.errors import MitrarrError, StateError
 from mitrarr_runner.site import Site
 from mitrarr_runner.store import meta
-from mitrarr_runner.store.database import open_database
+from mitrarr_runner.store.database import SCHEMA_VERSION, open_database
 
 ROOT = Path(__file__).parent.parent.parent
 NOW = datetime(2026, 11, 23, 14, 10, 4, tzinfo=UTC)
@@ -93,7 +93,12 @@ def test_what_is_in_it(copy: Path) -> None:
         listed = json.load(tar.extractfile("manifest.json"))  # type: ignore[arg-type]
     assert listed["version"] == 1
     assert listed["made"] == "2026-11-23T14:10:04Z"
-    assert [file["schema"] for file in listed["files"]] == [1, 1, None, None]
+    assert [file["schema"] for file in listed["files"]] == [
+        SCHEMA_VERSION,
+        SCHEMA_VERSION,
+        None,
+        None,
+    ]
 
 
 def test_nothing_else_is_left_behind(copy: Path, home: Site) -> None:

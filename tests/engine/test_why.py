@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -14,10 +15,10 @@ from mitrarr_runner.clock import FixedClock
 from mitrarr_runner.engine import control
 from mitrarr_runner.engine.report.why import why_json, why_text
 from mitrarr_runner.engine.why import Answer, Question, why
-from mitrarr_runner.store import drains, evidence, jobs, runs, slots
+from mitrarr_runner.store import drains, evidence, jobs, pauses, runs, slots
 from mitrarr_runner.store.database import Database
 from mitrarr_runner.store.jobs import JobMemory
-from mitrarr_runner.store.pauses import Paused
+from mitrarr_runner.store.pauses import Pause, Paused
 from mitrarr_runner.store.runs import Cause, Outcome, ProcessId
 from mitrarr_runner.store.slots import SlotState
 from mitrarr_runner.text import Catalogue, plural, text, to_data
@@ -145,7 +146,7 @@ def test_a_failure_says_why_and_a_recovery_what_it_repeats(world: World) -> None
     assert (found.run.id, found.code) == (number, "failed")
     assert "because: exit code 3" in lines
     assert f"it repeats r{lost}, which was lost (recovery)" in lines
-    assert "asked for by operador.a" in lines
+    assert "apply was called by operador.a" in lines
 
 
 def test_an_unfinished_run_goes_on_or_is_lost(world: World, monkeypatch: Any) -> None:
@@ -328,6 +329,102 @@ def test_a_future_slot_says_what_would_decide(world: World) -> None:
     assert "the job is paused by operador.b, until 10:30: it is not run" in lines
     assert "prod is draining, by operador.c: it waits for the end of that" in lines
     assert not any("paused" in line for line in world.ask("10:40")[1])
+
+
+class Jittered(World):
+    """The job a waits for its jitter after each slot; asked 10 s after the one of 09:30."""
+
+    WAIT = schedule.jitter("a", 300)
+
+    def __init__(self, site: Any, job: Any) -> None:
+        super().__init__(site, job)
+        line = {"cron": "*/10 * * * *", "jitter": "5m"}
+        site.write(
+            jobs={
+                "a": {**job("true"), "schedule": line, "needs": ["b"]},
+                "b": {**job("true"), "schedule": "*/10 * * * *"},
+            }
+        )
+        self.manifest = site.manifest
+        self.ran("b", at("09:20"), Outcome.OK)
+        self.ran("a", at("09:20"), Outcome.OK)
+        self.waiting = (
+            "it is still to come: because of jitter it is due at"
+            f" {SAY.moment(self.due, ZoneInfo(ZONE))}, {SAY.span(self.WAIT)} after its slot"
+        )
+
+    @property
+    def due(self) -> datetime:
+        return at("09:30") + timedelta(seconds=self.WAIT)
+
+
+@pytest.fixture
+def jittered(site: Any, job: Any) -> Iterator[Jittered]:
+    made = Jittered(site, job)
+    assert made.WAIT > 20, "the name was chosen so that it waits"
+    yield made
+    made.db.close()
+
+
+def test_a_slot_that_waits_for_its_jitter_is_still_to_come(jittered: Jittered) -> None:
+    found, lines = jittered.ask("09:30")
+    assert (found.slot, found.state, found.code) == (at("09:30"), "future", "depends")
+    assert lines[:2] == [jittered.waiting, "as things stand:"]
+    assert lines[2].startswith("it needs b, whose last run")
+    assert "nothing is kept" not in " ".join(lines)
+    jittered.clock.instant = jittered.due
+    assert jittered.ask("09:30")[0].state == "due"
+
+
+def test_jitter_is_told_of_a_slot_ahead_too(jittered: Jittered) -> None:
+    jittered.clock.instant = at("09:29")
+    assert jittered.ask("09:30")[1][0] == jittered.waiting
+
+
+def test_nothing_decides_about_a_jittered_slot_but_the_clock(site: Any, job: Any) -> None:
+    world = Jittered(site, job)
+    site.write(jobs={"a": {**job("true"), "schedule": {"cron": "*/10 * * * *", "jitter": "5m"}}})
+    world.manifest = site.manifest
+    found, lines = world.ask("09:30")
+    assert (found.state, found.code) == ("future", "will_run")
+    assert lines == [world.waiting, "the first apply from then on runs it"]
+    world.db.close()
+
+
+def test_what_is_dealt_with_is_not_to_come_whatever_its_jitter(jittered: Jittered) -> None:
+    """Its row was pruned; or it lies before the instant since which the job is known."""
+    with jittered.db.transaction():
+        jobs.handled(jittered.db, "prod", "a", at("09:30"))
+    assert jittered.ask("09:30")[0].state == "unknown"
+    changed = JobMemory("a", "another", at("09:30"), None, False)
+    with jittered.db.transaction():
+        jobs.remember(jittered.db, "prod", [changed], at("09:30"))
+    assert jittered.ask("09:30")[0].state == "before"
+
+
+def test_a_changed_schedule_that_no_apply_has_seen_begins_with_the_next_one(
+    jittered: Jittered,
+) -> None:
+    changed = JobMemory("a", "another", at("09:00"), None, False)
+    with jittered.db.transaction():
+        jobs.remember(jittered.db, "prod", [changed], at("09:00"))
+    assert jittered.ask("09:30")[0].state == "unknown"
+
+
+def test_a_pause_between_a_slot_and_its_due_instant(jittered: Jittered) -> None:
+    """Only a pause that began before the slot, or that still holds when it is due, keeps it."""
+    soon, end = at("09:30") + timedelta(seconds=5), jittered.due - timedelta(seconds=5)
+    cases = [
+        (soon, end, False),
+        (at("09:29"), end, True),
+        (soon, jittered.due + timedelta(seconds=1), True),
+    ]
+    for begun, until, kept in cases:
+        with jittered.db.transaction():
+            pauses.remove(jittered.db, "prod", Paused.JOB, "a")
+            pauses.put(jittered.db, "prod", Pause(Paused.JOB, "a", "operador.b", "", begun, until))
+        told = " ".join(jittered.ask("09:30")[1])
+        assert ("the job is paused by operador.b" in told) is kept, (begun, until)
 
 
 # -- which slot

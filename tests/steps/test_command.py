@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from mitrarr_runner.clock import SystemClock
+from mitrarr_runner.engine import worker
+from mitrarr_runner.engine.apply import Silent
+from mitrarr_runner.engine.tick import tick
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.steps import command
 from mitrarr_runner.store.runs import Outcome
@@ -119,5 +125,85 @@ def test_limits_of_memory_and_cpu_are_one_failed_job(site: Any, job: Job) -> Non
     assert site.run("apply").code == 1
     outcomes = {run.job: (run.outcome, run.code) for run in site.history()}
     assert outcomes["hungry"] == (Outcome.FAILED, "command_failed")
-    assert outcomes["busy"] == (Outcome.FAILED, "command_signal")
+    assert outcomes["busy"] == (Outcome.FAILED, "cpu_limit")
     assert outcomes["good"] == (Outcome.OK, "ok")
+
+
+BUSY = "while True: pass"
+DEAF = f"import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\n{BUSY}"
+"""A program that does not heed SIGXCPU: at the hard limit comes SIGKILL."""
+
+
+def reason(site: Any) -> str:
+    return str(site.history()[-1].reason)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (signal.SIGSEGV, "11 (SIGSEGV)"),
+        (signal.SIGABRT, "6 (SIGABRT)"),
+        (signal.SIGKILL, "9 (SIGKILL)"),
+        (signal.SIGRTMIN, str(int(signal.SIGRTMIN))),
+        (int(signal.SIGRTMIN) + 3, str(int(signal.SIGRTMIN) + 3)),
+        (1000, "1000"),
+    ],
+)
+def test_a_signal_has_a_name(number: int, name: str) -> None:
+    assert command.signal_name(number) == name
+
+
+def test_a_command_that_crashes_names_its_signal(site: Any, job: Job) -> None:
+    site.write(jobs={"a": job("sh", "-c", "ulimit -c 0; kill -SEGV $$")})
+    site.due()
+    assert site.run("apply").code == 1
+    assert outcome(site) == (Outcome.FAILED, "command_signal")
+    assert reason(site) == "sh: ended by signal 11 (SIGSEGV)"
+
+
+@pytest.mark.parametrize("step", [{}, {"timeout": "50s"}])
+def test_a_command_over_its_cpu_limit_says_so(site: Any, step: dict[str, Any]) -> None:
+    made = with_options(argv=["sh", "-c", "ulimit -c 0; while :; do :; done"], **step)
+    site.write(jobs={"a": {**made, "limits": {"cpu": "1s"}}})
+    site.due()
+    assert site.run("apply").code == 1
+    assert outcome(site) == (Outcome.FAILED, "cpu_limit")
+    assert reason(site) == "sh: used more CPU than limits.cpu allows (1s)"
+
+
+def test_so_does_one_that_does_not_heed_the_first_signal(
+    site: Any, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.write(jobs={"a": job(sys.executable, "-c", DEAF, limits={"cpu": "1s"})})
+    site.due()
+    monkeypatch.setattr(worker, "_CPU_MARGIN", 1)  # the forked worker inherits it
+    tick(site.manifest, site.site, SystemClock(), Silent(), root_from="settings")
+    assert outcome(site) == (Outcome.FAILED, "cpu_limit")
+    assert "used more CPU than limits.cpu allows (1s)" in reason(site)
+
+
+def test_a_kill_is_no_matter_of_cpu_where_the_program_used_little(site: Any, job: Job) -> None:
+    """What it started used more than it may, each alone less: the OOM killer's SIGKILL is told."""
+    spend = "import time\nwhile time.process_time() < 0.6: pass"
+    script = f"{sys.executable} -c '{spend}'; {sys.executable} -c '{spend}'; kill -KILL $$"
+    site.write(jobs={"a": job("sh", "-c", script, limits={"cpu": "1s"})})
+    site.due()
+    assert site.run("apply").code == 1
+    assert outcome(site) == (Outcome.FAILED, "command_signal")
+    assert reason(site) == "sh: ended by signal 9 (SIGKILL)"
+
+
+def test_a_lower_limit_of_the_host_stays(
+    site: Any, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody but root may raise a hard limit: a job that asks for more runs all the same."""
+    asked: list[tuple[int, int]] = []
+    site.write(jobs={"a": job("true", limits={"cpu": "10m", "memory": "1GB"})})
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (60, 60))
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, pair: asked.append(pair))
+    before = signal.getsignal(signal.SIGXCPU)
+    try:
+        worker._limit(site.manifest.jobs["a"].limits)
+    finally:
+        signal.signal(signal.SIGXCPU, before)
+    assert asked == [(60, 60), (60, 60)]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mitrarr_runner.errors import StateError
-from mitrarr_runner.store import database, meta
+from mitrarr_runner.store import database, meta, runs
 from mitrarr_runner.store.database import SCHEMA_VERSION, Database, open_database, open_readonly
 from mitrarr_runner.store.schema import SCHEMA, Schema, refuse_unknown, version_of
 
@@ -76,6 +76,31 @@ def test_a_second_migration_keeps_what_is_there(kept: Path, second: Callable[...
         assert version_of(db) == SCHEMA_VERSION + 1
         assert db.rows("SELECT * FROM extra") == []
         assert meta.get(db, "kept") == "yes"
+
+
+def test_looking_at_an_older_store_shows_it_as_it_will_be_and_changes_nothing(
+    kept: Path, second: Callable[..., Schema]
+) -> None:
+    before = kept.read_bytes()
+    with open_readonly(kept, schema=second()) or pytest.fail("there is a store") as db:
+        assert version_of(db) == SCHEMA_VERSION + 1
+        assert db.rows("SELECT * FROM extra") == []
+        assert meta.get(db, "kept") == "yes"
+    assert kept.read_bytes() == before
+
+
+def test_the_first_store_of_all_still_opens(path: Path) -> None:
+    with open_database(path, schema=Schema(SCHEMA.folder, 1)) as db, db.transaction():
+        db.execute(
+            "INSERT INTO runs (manifest, job, cause, state, host, pid, pid_started, boot_id,"
+            " fingerprint, started_at)"
+            " VALUES ('prod', 'a', 'hand', 'finished', 'h', 1, '', '', '', 1)"
+        )
+    with open_readonly(path) or pytest.fail("there is a store") as db:
+        assert [run.asked_reason for run in runs.history(db, "prod")] == [""]
+    with open_database(path) as db:
+        assert version_of(db) == SCHEMA_VERSION
+        assert [run.job for run in runs.history(db, "prod")] == ["a"]
 
 
 def test_a_statement_may_hold_semicolons(path: Path, second: Callable[..., Schema]) -> None:

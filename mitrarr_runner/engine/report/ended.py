@@ -100,12 +100,12 @@ def _title(found: list[Need]) -> Text:
 
 
 def _next(standing: Standing, say: Catalogue) -> str:
-    """The next instant with a slot, and whose it is."""
-    coming = sorted((job.next_slot, job.name) for job in standing.jobs if job.next_slot)
+    """The next instant at which a slot is due, and whose it is."""
+    coming = sorted((job.next_due, job.name) for job in standing.jobs if job.next_due)
     if not coming or standing.drain is not None:
         return ""
     first = coming[0][0]
-    names = [name for slot, name in coming if slot == first]
+    names = [name for due, name in coming if due == first]
     more = ", ..." if len(names) > _NEXT else ""
     return say(
         "Next slot: {jobs} {hour}",

@@ -10,9 +10,12 @@ from itertools import groupby
 from mitrarr_runner import redact
 from mitrarr_runner.clock import iso
 from mitrarr_runner.engine.report import columns
-from mitrarr_runner.store.runs import Outcome, Run
+from mitrarr_runner.store.runs import Cause, Outcome, Run
 from mitrarr_runner.store.slots import SlotRow, SlotState
 from mitrarr_runner.text import Catalogue, Text, from_data, plural, text
+
+_UNTOLD = (Outcome.STOPPED, Outcome.REPLACED, Outcome.TIMEOUT, Outcome.LOST)
+"""Ends that come from outside: the run's own output does not say why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,14 +257,33 @@ def log_text(job: str, found: RunLog | None, say: Catalogue) -> list[str]:
         return [say(text("{job} has not run yet", job=job))]
     head = log_head(found, say)
     if found.lines is None:
-        return [head, say(text("its output is not kept any more"))]
+        return [*head, say(text("its output is not kept any more"))]
     if not found.lines:
-        return [head, say(text("it printed nothing"))]
-    return [head, *(printable(line) for line in found.lines)]
+        return [*head, say(text("it printed nothing"))]
+    return [*head, *(printable(line) for line in found.lines)]
 
 
-def log_head(found: RunLog, say: Catalogue) -> str:
-    """Which run it is, on one line."""
+def log_head(found: RunLog, say: Catalogue) -> list[str]:
+    """Which run it is; who asked for it, and why it ended, where its output does not say so."""
+    lines = [_which(found, say)]
+    asked, reason = asked_by(found.run), reason_of(found.run, say)
+    if asked is not None:
+        lines.append(f"  {say(asked)}")
+    if reason and found.run.outcome in _UNTOLD:
+        lines.append(f"  {reason}")
+    return lines
+
+
+def asked_by(run: Run) -> Text | None:
+    """Who asked for a run by hand, and why; None where the schedule did."""
+    if run.cause is not Cause.HAND or not run.actor:
+        return None
+    if run.asked_reason:
+        return text('asked for by {actor}: "{why}"', actor=run.actor, why=run.asked_reason)
+    return text("asked for by {actor}", actor=run.actor)
+
+
+def _which(found: RunLog, say: Catalogue) -> str:
     run = found.run
     slot = text("by hand")
     if run.slot is not None:

@@ -155,9 +155,12 @@ def _drained(drain: Drain, standing: Standing, say: Catalogue) -> Need:
     what = text('by {actor}, nothing new is started: "{reason}"', **_because(drain))
     if not drain.reason:
         what = text("by {actor}, nothing new is started", actor=drain.actor)
-    command = text("start runs again: {command}", command="mitrarr drain --off")
-    lines = (what, since(standing, drain.at, say), command)
-    return Need("-", Severity.WARNING, text("DRAINING"), lines)
+    lines = [what, since(standing, drain.at, say)]
+    if drain.until is not None:
+        until = say.hour(drain.until, standing.zone, standing.at)
+        lines.append(text("ends by itself at {until}", until=until))
+    lines.append(text("start runs again: {command}", command="mitrarr drain --off"))
+    return Need("-", Severity.WARNING, text("DRAINING"), tuple(lines))
 
 
 def _because(drain: Drain) -> dict[str, object]:

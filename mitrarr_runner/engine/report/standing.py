@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,7 +23,7 @@ from mitrarr_runner.errors import MitrarrError
 from mitrarr_runner.intake import spool
 from mitrarr_runner.intake.spool import SpoolLook
 from mitrarr_runner.manifest.model import Job, Manifest, Per, Source
-from mitrarr_runner.plan import Action, StateView, plan, upcoming
+from mitrarr_runner.plan import Action, Plan, StateView, jitter_of, plan, upcoming
 from mitrarr_runner.site import Site
 from mitrarr_runner.store import incidents, pauses, readings, registry, runs, sightings
 from mitrarr_runner.store import slots as slot_rows
@@ -31,6 +31,7 @@ from mitrarr_runner.store.database import Database
 from mitrarr_runner.store.deliveries import State as PersonState
 from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.incidents import Incident
+from mitrarr_runner.store.jobs import JobMemory
 from mitrarr_runner.store.pauses import Pause, Paused
 from mitrarr_runner.store.registry import Record
 from mitrarr_runner.store.registry import State as FileState
@@ -83,7 +84,8 @@ class JobStanding:
     """events: what is over, oldest first, at most EVENTS. failures: bad ends in a row.
 
     last_slot: the newest slot that is over, whatever became of it. next_slot: None without a
-    schedule, and while a pause has no end.
+    schedule, and while a pause has no end; it has passed where only its jitter is still to come.
+    jitter: between a slot and the instant at which it is due.
     """
 
     name: str
@@ -93,6 +95,12 @@ class JobStanding:
     failures: int = 0
     last_slot: datetime | None = None
     next_slot: datetime | None = None
+    jitter: timedelta = timedelta(0)
+
+    @property
+    def next_due(self) -> datetime | None:
+        """When it runs next, as people ask it; next_slot is the nominal instant."""
+        return None if self.next_slot is None else self.next_slot + self.jitter
 
     @property
     def newest(self) -> Event | None:
@@ -190,11 +198,13 @@ def _from_store(
 ) -> Standing:
     name, now = manifest.name, base.at
     view = gather(db, manifest, site, clock, now)
+    made = plan(manifest, view, now)
+    view = replace(view, memories=_memories(view, made))
     midnight = now.astimezone(base.zone).replace(hour=0, minute=0, second=0, microsecond=0)
     held = pauses.of(db, name, Paused.DESTINATION).values()
     return replace(
         base,
-        overdue=_overdue(manifest, view, now),
+        overdue=_overdue(made, view, now),
         drain=view.drain,
         jobs=tuple(_job(db, name, job, view, now) for job in manifest.jobs.values()),
         registry=registry.counts(db),
@@ -211,7 +221,10 @@ def _from_store(
 
 
 def _unknown(job: Job, now: datetime) -> JobStanding:
-    return JobStanding(job.name, next_slot=_next_slot(job, None, now))
+    """Nothing of the past is run where nothing was ever applied."""
+    return JobStanding(
+        job.name, next_slot=next(iter(upcoming(job, now, 1)), None), jitter=jitter_of(job)
+    )
 
 
 def _job(db: Database, manifest: str, job: Job, view: StateView, now: datetime) -> JobStanding:
@@ -232,7 +245,8 @@ def _job(db: Database, manifest: str, job: Job, view: StateView, now: datetime) 
         events=found[-EVENTS:],
         failures=failures + (1 if lost is not None and not lost.finished else 0),
         last_slot=max(over, default=None),
-        next_slot=_next_slot(job, pause, now),
+        next_slot=_next_slot(job, view, now),
+        jitter=jitter_of(job),
     )
 
 
@@ -283,25 +297,49 @@ def outcome(event: Event | None) -> Outcome | None:
     return Outcome(event.mark.value)
 
 
-def _next_slot(job: Job, pause: Pause | None, now: datetime) -> datetime | None:
-    start = now
-    if pause is not None:
-        if pause.until is None:
-            return None
-        start = pause.until - timedelta(seconds=1)
-    return next(iter(upcoming(job, start, 1)), None)
+def _memories(view: StateView, made: Plan) -> Mapping[str, JobMemory]:
+    """With those that the next apply writes first: new and changed schedules begin at now."""
+    return {**view.memories, **{memory.job: memory for memory in made.memories}}
 
 
-def _overdue(manifest: Manifest, view: StateView, now: datetime) -> bool:
+def _next_slot(job: Job, view: StateView, now: datetime) -> datetime | None:
+    """The first slot that is not due yet and that nobody has dealt with. With jitter it may have
+    passed; then it counts only if a plan would still look at it.
+    """
+    wait, memory = jitter_of(job), view.memories[job.name]
+    start = max(now - wait, memory.floor)
+    if memory.last_slot is not None and memory.last_slot <= now:
+        start = max(start, memory.last_slot)
+    rows = view.slots.get(job.name, {})
+    slot = _first_free(job, start, rows)
+    pause = view.pauses.get(job.name)
+    if slot is None or pause is None or not _takes(pause, slot, slot + wait):
+        return slot
+    if pause.until is None:
+        return None
+    return _first_free(job, max(start, pause.until - timedelta(seconds=1)), rows)
+
+
+def _takes(pause: Pause, slot: datetime, due: datetime) -> bool:
+    """A pause takes what becomes due in it and, once it is over, the slots that fell into it."""
+    return pause.holds(due) or (pause.at <= slot and pause.holds(slot))
+
+
+def _first_free(job: Job, after: datetime, rows: Collection[datetime]) -> datetime | None:
+    taken = sum(slot > after for slot in rows)
+    return next((slot for slot in upcoming(job, after, 1 + taken) if slot not in rows), None)
+
+
+def _overdue(made: Plan, view: StateView, now: datetime) -> bool:
     """Whether a slot was dealt with by nobody. What waits for another job waits rightly, and a
     lost run is judged by its own age.
     """
-    if view.draining:
+    if view.draining(now):
         return False
     rightly = (Action.WAIT, Action.RECOVER)
     return any(
         entry.slot is not None and entry.action not in rightly and now - entry.due_at >= OVERDUE
-        for entry in plan(manifest, view, now).entries
+        for entry in made.entries
     )
 
 

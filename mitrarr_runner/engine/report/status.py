@@ -253,9 +253,9 @@ def _last_run(job: JobStanding, standing: Standing, say: Catalogue) -> str:
 
 
 def _next(job: JobStanding, standing: Standing, say: Catalogue) -> str:
-    if job.next_slot is None:
+    if job.next_due is None:
         return "-"
-    return say.hour(job.next_slot, standing.zone, standing.at)
+    return say.hour(job.next_due, standing.zone, standing.at)
 
 
 # -- what is in the house

@@ -34,8 +34,8 @@ AHEAD = 5
 _SECOND = timedelta(seconds=1)
 
 Steps: TypeAlias = tuple[tuple[str, Text], ...]
-Describe: TypeAlias = Callable[[Job], Steps]
-"""What each step of a job would do: (kind, words)."""
+Describe: TypeAlias = Callable[[Job, PlannedRun], Steps]
+"""What each step of a job would do in a planned run: (kind, words)."""
 
 Slots: TypeAlias = Mapping[str, tuple[datetime, ...]]
 
@@ -202,7 +202,7 @@ def _described(
         steps: Steps = ()
         if entry.starts:
             job = manifest.jobs[entry.job]
-            steps = describe(job) if looked < DESCRIBED else _not_looked(job)
+            steps = describe(job, entry) if looked < DESCRIBED else _not_looked(job)
             looked += 1
         found.append(Described(entry, steps))
     return tuple(found)
@@ -219,10 +219,15 @@ def describing(manifest: Manifest, site: Site, store: Database | None, now: date
 
 
 def _described_here(
-    manifest: Manifest, site: Site, store: Database | None, now: datetime, job: Job
+    manifest: Manifest,
+    site: Site,
+    store: Database | None,
+    now: datetime,
+    job: Job,
+    entry: PlannedRun,
 ) -> Steps:
     """What keeps a step from looking is itself worth reading."""
-    view = View(manifest, site, now, job, store)
+    view = View(manifest, site, now, job, store, entry.slot, entry.missed)
     words = []
     for step in job.steps:
         kind = KINDS[step.kind]

@@ -22,7 +22,7 @@ from mitrarr_runner.engine.state import gather
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.manifest import build
 from mitrarr_runner.manifest.model import Job, Manifest, Step
-from mitrarr_runner.plan import StateView
+from mitrarr_runner.plan import PlannedRun, StateView
 from mitrarr_runner.site import Site
 from mitrarr_runner.steps import KINDS, check_volume, emit_alert, heartbeat
 from mitrarr_runner.steps.contract import View
@@ -314,11 +314,14 @@ def describing_away(manifest: Manifest, state: ReviewState, now: datetime) -> De
     return partial(_described_away, manifest, state, now)
 
 
-def _described_away(manifest: Manifest, state: ReviewState, now: datetime, job: Job) -> Steps:
-    return tuple((step.kind, _told(step, job, manifest, state, now)) for step in job.steps)
+def _described_away(
+    manifest: Manifest, state: ReviewState, now: datetime, job: Job, entry: PlannedRun
+) -> Steps:
+    view = View(manifest, Site(manifest.root), now, job, None, entry.slot, entry.missed)
+    return tuple((step.kind, _told(step, state, view)) for step in job.steps)
 
 
-def _told(step: Step, job: Job, manifest: Manifest, state: ReviewState, now: datetime) -> Text:
+def _told(step: Step, state: ReviewState, view: View) -> Text:
     if step.kind == "register_nist":
         return text(
             "{source}: what its spool holds can be known on {host} only",
@@ -334,14 +337,12 @@ def _told(step: Step, job: Job, manifest: Manifest, state: ReviewState, now: dat
         )
     if step.kind == check_volume.KIND:
         label = str(step.options["label"])
-        rule = check_volume.rule_of(manifest, label)
+        rule = check_volume.rule_of(view.manifest, label)
         if rule.per is Per.RUN:
             return text("judges {label}", label=label)
-        verdict = judge_in(Log(state.readings(label), rule.zone), 0, now, rule)
-        return check_volume.told(verdict, rule, now)
+        verdict = judge_in(Log(state.readings(label), rule.zone), 0, view.now, rule)
+        return check_volume.told(verdict, rule, view.now)
     if step.kind in _ANYWHERE:
         kind = KINDS[step.kind]
-        return kind.describe(
-            kind.parse(step.options), View(manifest, Site(manifest.root), now, job, None)
-        )
+        return kind.describe(kind.parse(step.options), view)
     return text("what it would find can be known on {host} only", host=state.host)

@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 from zoneinfo import ZoneInfo
@@ -21,6 +22,7 @@ from zoneinfo import ZoneInfo
 from mitrarr_runner import templates
 from mitrarr_runner.clock import iso
 from mitrarr_runner.errors import FailedError, UsageError
+from mitrarr_runner.manifest.model import Job
 from mitrarr_runner.redact import safe
 from mitrarr_runner.steps.contract import Context, StepOutcome, StepResult, View
 from mitrarr_runner.text import Catalogue, Text, text
@@ -109,7 +111,10 @@ def prepare() -> None:
 def describe(options: Options, view: View) -> Text:
     if _program(options) is None:
         return text("{program}: not found", program=options.argv[0])
-    return text("{words}", words=safe(shlex.join(options.argv), 60))
+    run = "{{ run }}"  # a number that nobody knows yet
+    values = _values(view.job, view.slot or view.now, view.missed, run)
+    words = [options.argv[0], *(_filled(word, values) for word in options.argv[1:])]
+    return text("{words}", words=safe(shlex.join(words), 60))
 
 
 def run(options: Options, context: Context) -> StepResult:
@@ -209,15 +214,18 @@ def signal_name(number: int) -> str:
 def template_values(context: Context) -> dict[str, object]:
     """NAMES filled in; a run by hand has no slot and stands for now."""
     run = context.run
-    slot = run.slot or context.clock.now()
-    at = slot.astimezone(ZoneInfo(run.job.schedule.timezone))
+    return _values(run.job, run.slot or context.clock.now(), run.missed, run.id)
+
+
+def _values(job: Job, slot: datetime, missed: int, run: int | str) -> dict[str, object]:
+    at = slot.astimezone(ZoneInfo(job.schedule.timezone))
     return {
         "slot": iso(slot),
         "local": at.isoformat(timespec="seconds"),
         "date": at.date().isoformat(),
-        "missed": run.missed,
-        "job": run.job.name,
-        "run": run.id,
+        "missed": missed,
+        "job": job.name,
+        "run": run,
     }
 
 

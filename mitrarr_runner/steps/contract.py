@@ -87,13 +87,16 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Everything `describe` may look at: values and a store to read, nothing to change."""
+    """Everything `describe` may look at: values and a store to read, nothing to change. slot and
+    missed: of the run that is planned; a run by hand has no slot."""
 
     manifest: Manifest
     site: Site
     now: datetime
     job: Job
     store: Database | None
+    slot: datetime | None = None
+    missed: int = 0
 
 
 class StepKind(Protocol):

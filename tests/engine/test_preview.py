@@ -20,7 +20,7 @@ from mitrarr_runner.engine.plan_markdown import code, plan_markdown, prose
 from mitrarr_runner.engine.plan_report import plan_text
 from mitrarr_runner.engine.preview import DESCRIBED, Frame, Preview, preview
 from mitrarr_runner.manifest.model import Job, Manifest, Overlap, Schedule, Step
-from mitrarr_runner.plan import StateView, plan
+from mitrarr_runner.plan import PlannedRun, StateView, plan
 from mitrarr_runner.store.jobs import JobMemory
 from mitrarr_runner.store.pauses import Pause, Paused
 from mitrarr_runner.store.runs import Cause, Outcome, ProcessId, Run
@@ -50,7 +50,7 @@ def known(*jobs: Job, since: datetime = NOW - timedelta(minutes=5), **more: Any)
     return StateView(memories=memories, **more)
 
 
-def described(job: Job) -> tuple[tuple[str, Any], ...]:
+def described(job: Job, entry: PlannedRun) -> tuple[tuple[str, Any], ...]:
     return tuple((step.kind, text("looked into")) for step in job.steps)
 
 

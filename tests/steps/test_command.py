@@ -50,15 +50,19 @@ def test_the_environment_is_small_and_known(site: Any) -> None:
     assert "SECRET_OF_THE_TERMINAL" not in seen
 
 
-def test_the_slot_fills_templates(site: Any) -> None:
-    argv = ["sh", "-c", 'echo "$1 $2 $WHEN" > seen', "sh", "{{ slot }}", "{{ job }}-{{ missed }}"]
-    site.write(jobs={"a": with_options(argv=argv, env={"WHEN": "{{ date }}"})})
-    site.due(minutes=2)
+def test_the_slot_fills_templates(site: Any, lately: Callable[..., str]) -> None:
+    argv = ["sh", "-c", "echo $0 $1 $D >seen", "{{ slot }}", "{{ job }}-{{ missed }}"]
+    job = {**with_options(argv=argv, env={"D": "{{ date }}"}), "schedule": lately(1, 3)}
+    site.write(jobs={"a": job})
+    site.due(minutes=5)
+    planned = site.run("plan", "--format", "json").json["runs"]
     assert site.run("apply").code == 0
     slot, name, date = (site.root / "seen").read_text().split()
     assert slot == site.history()[0].slot.strftime("%Y-%m-%dT%H:%M:00Z")
     assert name == "a-1"
     assert len(date) == 10
+    told = [run["steps"][0]["describe"] for run in planned if run["action"] == "run"]
+    assert told == [f"sh -c 'echo $0 $1 $D >seen' {slot} a-1"], "the plan shows what it will get"
 
 
 def test_a_misspelt_name_is_found_by_validate(site: Any) -> None:

@@ -10,8 +10,6 @@ machine). User + system time of the apply and of all its children, as the kernel
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
 import subprocess
 import sys
@@ -19,34 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-MITRARR = str(Path(sys.executable).with_name("mitrarr"))
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-
-
-def cpu(argv: list[str]) -> float:
-    """Seconds of CPU of a command and everything below it."""
-    pid = os.fork()
-    if pid == 0:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)
-        os.execve(argv[0], argv, ENVIRONMENT)  # noqa: S606
-    _, status, usage = os.wait4(pid, 0)
-    assert status == 0, (argv, status)
-    return usage.ru_utime + usage.ru_stime
-
-
-def site(folder: Path, jobs: int) -> Path:
-    steps = [{"command": {"argv": ["true"]}}]
-    manifest = {
-        "version": 1,
-        "name": "prod",
-        "settings": {"timezone": "America/Sao_Paulo", "root": ".."},
-        "jobs": {f"job_{n}": {"schedule": "* * * * *", "steps": steps} for n in range(jobs)},
-    }
-    path = folder / "configs" / "prod.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(manifest))
-    return path
+from commands import MITRARR, PASS, run, site
 
 
 def due(folder: Path) -> None:
@@ -64,13 +35,13 @@ def due(folder: Path) -> None:
 def measure(folder: Path, jobs: int, runs: int) -> tuple[float, float]:
     """Medians of an apply with so many due jobs, and of `python -c pass`, taken turn by turn: a
     busy neighbour slows both down."""
-    path = site(folder, jobs)
-    cpu([MITRARR, "apply", str(path)])
+    path = site(folder, ["* * * * *"] * jobs)
+    run((MITRARR, "apply", str(path)))
     values, base = [], []
     for _ in range(runs):
         due(folder)
-        base.append(cpu([sys.executable, "-c", "pass"]))
-        values.append(cpu([MITRARR, "apply", str(path)]))
+        base.append(run(PASS).cpu)
+        values.append(run((MITRARR, "apply", str(path))).cpu)
     return statistics.median(values), statistics.median(base)
 
 
@@ -80,7 +51,6 @@ def imports(folder: Path) -> None:
     due(folder)
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "mitrarr_runner.wake", "apply", str(path)],
-        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=True,

@@ -10,12 +10,12 @@ console script that does nothing, and exits 1 when a limit is broken. Each comma
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
 import sys
 import tempfile
 from pathlib import Path
+
+from commands import MITRARR, PASS, run, site
 
 JOBS = {10: 2.0, 1000: 2.0, 10_000: 2.5}
 SCRIPT = """#!{python}
@@ -29,57 +29,32 @@ if __name__ == '__main__':
 """
 
 
-def cpu(argv: list[str], cwd: Path, environment: dict[str, str]) -> float:
-    """Seconds of CPU of one run of a command."""
-    pid = os.fork()
-    if pid == 0:
-        os.chdir(cwd)
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)
-        os.execve(argv[0], argv, environment)  # noqa: S606
-    _, status, usage = os.wait4(pid, 0)
-    assert status == 0, (argv, status)
-    return usage.ru_utime + usage.ru_stime
-
-
-def site(folder: Path, jobs: int) -> Path:
-    """A site with that many jobs, none of which is ever due in this century's Januaries."""
-    steps = [{"command": {"argv": ["true"]}}]
-    manifest = {
-        "version": 1,
-        "name": "prod",
-        "settings": {"timezone": "America/Sao_Paulo", "root": ".."},
-        "jobs": {
-            f"job_{n}": {"schedule": f"{n % 60} {n % 24} 29 2 *", "steps": steps}
-            for n in range(jobs)
-        },
-    }
-    path = folder / "configs" / "prod.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(manifest))
-    return path
+def never(number: int) -> str:
+    """A line of cron that is due in no usual year."""
+    return f"{number % 60} {number % 24} 29 2 *"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=25)
     runs = parser.parse_args().runs
-    mitrarr = str(Path(sys.executable).with_name("mitrarr"))
-    environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
     with tempfile.TemporaryDirectory() as name:
         top = Path(name)
         script = top / "empty"
         script.write_text(SCRIPT.format(python=sys.executable))
         script.chmod(0o755)
-        commands = {"python -c pass": [sys.executable, "-c", "pass"], "empty script": [str(script)]}
+        commands: dict[str, tuple[str, ...]] = {
+            "python -c pass": PASS,
+            "empty script": (str(script),),
+        }
         for jobs in JOBS:
-            path = site(top / str(jobs), jobs)
-            commands[f"apply, {jobs} jobs"] = [mitrarr, "apply", str(path)]
-            cpu(commands[f"apply, {jobs} jobs"], top, environment)  # the full way, once
+            path = site(top / str(jobs), [never(number) for number in range(jobs)])
+            commands[f"apply, {jobs} jobs"] = (MITRARR, "apply", str(path))
+            run(commands[f"apply, {jobs} jobs"], top)  # the full way, once
         times: dict[str, list[float]] = {label: [] for label in commands}
         for _ in range(runs):
             for label, argv in commands.items():
-                times[label].append(cpu(argv, top, environment))
+                times[label].append(run(argv, top).cpu)
     medians = {label: statistics.median(values) for label, values in times.items()}
     base = medians["python -c pass"]
     limits = {f"apply, {jobs} jobs": limit for jobs, limit in JOBS.items()}

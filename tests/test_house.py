@@ -66,6 +66,7 @@ MAY_BE_HEAVY = ("cli", "api", "findface.simulator")
 
 # Memory of pure functions, the only state that lives as long as the process.
 CACHES = {
+    "manifest.compiled": "the stamps of the program's own files: an apply asks three times",
     "nist.fields": "the same few numbers of fields in every record",
     "plan": "the same schedules and zones for every slot of a plan",
     "schedule.instants": "ten thousand lines of one zone ask for the same offsets",

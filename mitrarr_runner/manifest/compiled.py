@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -190,16 +191,24 @@ def known_manifests(site: Site) -> list[Known]:
     return sorted(found, key=lambda known: known.name)
 
 
+@lru_cache(maxsize=1)
 def program() -> str:
     """Names the program's version by 12 hex digits: any change of what the checks depend on makes
     every entry old. (Sizes and times of our files; the version's number would not change while
     one develops.)"""
     package = Path(__file__).parent.parent
-    folders = [package / part for part in ("manifest", "schedule", "steps", "volumes", "engine")]
-    schema = resources.folder("schemas") / "manifest.schema.json"
-    sources = [*(file for folder in folders for file in folder.glob("*.py")), schema]
-    stamped = sorted((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in sources)
+    stamped = []
+    for part in ("manifest", "schedule", "steps", "volumes", "engine"):
+        with os.scandir(package / part) as files:
+            stamped += [_stamped(one.path) for one in files if one.name.endswith(".py")]
+    stamped.append(_stamped(str(resources.folder("schemas") / "manifest.schema.json")))
+    stamped.sort()
     return hashlib.sha256(json.dumps(stamped).encode()).hexdigest()[:12]
+
+
+def _stamped(path: str) -> tuple[str, int, int]:
+    found = Path(path).stat()
+    return path, found.st_size, found.st_mtime_ns
 
 
 def _fits(key: Mapping[str, Any], root: Path, plain: FoundRoot) -> bool:

@@ -2,7 +2,9 @@
 
 Files that another user leaves in state/ lock its owner out, and neither locks nor SQLite's WAL hold
 over a network file system: both are refused before anything is opened or made, with the line to
-type instead.
+type instead. A state that does not exist yet would belong to who makes it, and is expected to be
+wanted by the owner of the folder it is made in; a `state/` that exists decides alone, and so an
+empty one made by hand is the way out where that is not so (containers, CI).
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
+from mitrarr_runner import redact
 from mitrarr_runner.errors import StateError
 from mitrarr_runner.text import text
 
@@ -24,11 +28,12 @@ NETWORK = (
 """File systems whose locks or shared memory do not hold between hosts (sqlite.org/wal.html)."""
 
 
-def check(folder: Path, *, mounts: Path | None = None) -> None:
+def check(folder: Path, *, making: bool = False, mounts: Path | None = None) -> None:
     """Raise StateError ("other_owner", "network_disk") where `folder` is not ours to work in.
 
-    A folder that does not exist yet is judged by the disk of what it would be made in. mounts: a
-    table in the form of /proc/self/mountinfo (proc(5)).
+    A folder that does not exist yet is judged by the disk of what it would be made in, and where it
+    is about to be made (making) by that one's owner too: a look leaves nothing, and is free.
+    mounts: a table in the form of /proc/self/mountinfo (proc(5)).
     """
     try:
         found = _stat(folder)
@@ -36,6 +41,8 @@ def check(folder: Path, *, mounts: Path | None = None) -> None:
         folder, found = _nearest(folder)
     if found is not None and found.st_uid != os.geteuid():
         raise _other_owner(folder, found.st_uid)
+    if making and found is None:
+        _check_above(folder)
     kind = network_disk(folder, mounts)
     if kind is not None:
         raise StateError(
@@ -46,6 +53,68 @@ def check(folder: Path, *, mounts: Path | None = None) -> None:
                 " spools and archives may stay on the network"
             ),
         )
+
+
+def ours(folder: Path) -> bool:
+    """Whether `folder` exists and belongs to this process's user. Raises PermissionError where it
+    cannot be looked at."""
+    found = _stat(folder)
+    return found is not None and found.st_uid == os.geteuid()
+
+
+def unwritable(root: Path, folders: Sequence[Path], error: PermissionError) -> StateError:
+    """The error for a site whose `folders` (state/ first) could not be made below `root`, with the
+    line that makes them.
+
+    The line gives away those folders only and never `root` itself, which may be /opt, or / where
+    somebody stands in the wrong place.
+    """
+    near, found = _nearest(Path(error.filename or root / "state").parent)
+    if found.st_uid == os.geteuid():
+        return shut(near)
+    owner, user = (shlex.quote(user_name(uid)) for uid in (found.st_uid, os.geteuid()))
+    line = f"sudo install -d -o {user} -m 700 "
+    if _nearest(root)[0] == root:
+        names = shlex.join(str(folder.relative_to(root)) for folder in folders)
+        line = f"cd {shlex.quote(str(root))} && {line}{names}"
+    else:
+        line += shlex.quote(str(root))
+    hint = text("give the site to {user}: {line}", user=user, line=line)
+    if not ours(folders[0]):  # whose state/ is, is not decided yet
+        hint = text(
+            "type it as that user: sudo -u {owner} mitrarr ...;"
+            " or, if {user} is to own this site: {line}",
+            owner=owner,
+            user=user,
+            line=line,
+        )
+    return StateError(
+        text(
+            "{folder} cannot be written: it belongs to user {owner}",
+            folder=str(near),
+            owner=user_name(found.st_uid),
+        ),
+        code="unwritable",
+        hint=hint,
+    )
+
+
+def shut(folder: Path) -> StateError:
+    """The error for any other place where this user may not read or write something.
+
+    A folder and not its file: names in a spool may be somebody's.
+    """
+    near, found = _nearest(folder)
+    shown = redact.safe(str(near))
+    return StateError(
+        text(
+            "no permission in {folder}, which belongs to user {owner}",
+            folder=shown,
+            owner=user_name(found.st_uid),
+        ),
+        code="no_permission",
+        hint=text("see the rights there: {command}", command=f"ls -la {shlex.quote(shown)}"),
+    )
 
 
 def network_disk(folder: Path, mounts: Path | None = None) -> str | None:
@@ -80,6 +149,28 @@ def _stat(path: Path) -> os.stat_result | None:
         return path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _check_above(folder: Path) -> None:
+    """Root's own folders are for whoever may write in them (/opt, /srv, a group's); another user's
+    are that user's, for root too."""
+    near, found = _nearest(folder)
+    if found.st_uid in (os.geteuid(), 0):
+        return
+    if not os.access(near, os.W_OK | os.X_OK):
+        raise _other_owner(near, found.st_uid)
+    owner = user_name(found.st_uid)
+    raise StateError(
+        text("{folder} belongs to user {owner}", folder=str(near), owner=owner),
+        code="other_owner",
+        hint=text(
+            "type it as that user: sudo -u {owner} mitrarr ...;"
+            " or, if {user} is to own this site: {line}",
+            owner=shlex.quote(owner),
+            user=user_name(os.geteuid()),
+            line=f"mkdir -p -m 700 {shlex.quote(str(folder))}",
+        ),
+    )
 
 
 def _other_owner(folder: Path, uid: int) -> StateError:

@@ -29,9 +29,11 @@ HARD_CAP = 1000
 """Slots of one job that one plan looks at singly; what is older becomes one missed_range."""
 
 ON_TIME = timedelta(minutes=10)
-"""How late the newest slot may be and still count as on time under `catch_up: skip`. System cron
-may be called every minute or every five; a grace of seconds drops runs silently."""
+"""How late the newest slot may be and still be run under `catch_up: skip`. System cron may be
+called every minute or every five; a grace of seconds drops runs silently."""
 
+LATE = timedelta(minutes=1)
+"""From when on a run is told as late: as apply and why tell it."""
 
 _AT_ONCE = timedelta(0)
 
@@ -350,10 +352,8 @@ def _due_entries(
         kept = ()
     left = due[: len(due) - len(kept)]
     for slot in left:
-        reason = text("missed, and not repeated (catch_up: {policy})", policy=policy.value)
-        yield PlannedRun(
-            job.name, slot, slot + jitter_of(job), Action.MISSED, f"catch_up_{policy.value}", reason
-        )
+        due_at, code = slot + jitter_of(job), f"catch_up_{policy.value}"
+        yield PlannedRun(job.name, slot, due_at, Action.MISSED, code, not_repeated(job))
     for slot in kept:
         missed = len(left) if policy is CatchUp.LATEST else 0
         yield _to_run(job, slot, missed, view, now)
@@ -376,13 +376,28 @@ def _to_run(job: Job, slot: datetime, missed: int, view: StateView, now: datetim
     if running is not None:
         reason = text("replaces {run}, which is still running", run=running.handle)
         return PlannedRun(job.name, slot, due_at, Action.RUN, "replace", reason, missed)
-    late = now - due_at
-    if missed or late > ON_TIME:
-        reason = text(
-            "late: caught up now (catch_up: {policy})", policy=job.schedule.catch_up.value
-        )
+    if missed or now - due_at >= LATE:
+        reason = _late(job.schedule.catch_up)
         return PlannedRun(job.name, slot, due_at, Action.RUN, "caught_up", reason, missed)
     return PlannedRun(job.name, slot, due_at, Action.RUN, "due", text("on time"), missed)
+
+
+def _late(policy: CatchUp) -> Text:
+    if policy is CatchUp.SKIP:
+        allowed = ON_TIME // timedelta(minutes=1)
+        return text("late: caught up now (catch_up: skip allows {n} minutes)", n=allowed)
+    return text("late: caught up now (catch_up: {policy})", policy=policy.value)
+
+
+def not_repeated(job: Job) -> Text:
+    """Why a slot is left out under the job's catch_up."""
+    policy = job.schedule.catch_up
+    if policy is CatchUp.ALL:
+        return text(
+            "missed, and not repeated (catch_up: all repeats the newest {max}, as max says)",
+            max=job.schedule.max,
+        )
+    return text("missed, and not repeated (catch_up: {policy})", policy=policy.value)
 
 
 def _overlapping(

@@ -111,3 +111,13 @@ def reap() -> bool:
     except ChildProcessError:
         return False
     return True
+
+
+def signal_name(number: int) -> str:
+    """11 -> "11 (SIGSEGV)"; real-time signals, and what this host does not know, have no name."""
+    if number >= signal.SIGRTMIN:
+        return str(number)
+    try:
+        return f"{number} ({signal.Signals(number).name})"
+    except ValueError:
+        return str(number)

@@ -67,19 +67,23 @@ class Site:
     def make(self) -> None:
         """Make the folders that are missing; what exists keeps its mode.
 
-        Raises StateError where state/ is not ours to work in (footing.py).
+        Raises StateError where state/ is not ours to work in, or to make (footing.py).
         """
-        footing.check(self.state)
-        for folder in (
-            self.compiled,
-            self.wake,
-            self.heartbeat,
-            self.locks,
-            self.originals,
-            self.quarantine,
-            self.run_logs,
-        ):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        footing.check(self.state, making=True)
+        try:
+            for folder in (
+                self.compiled,
+                self.wake,
+                self.heartbeat,
+                self.locks,
+                self.originals,
+                self.quarantine,
+                self.run_logs,
+            ):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except PermissionError as error:
+            tops = (self.state, self.originals, self.quarantine, self.logs)
+            raise footing.unwritable(self.root, tops, error) from error
 
 
 @dataclass(frozen=True, slots=True)

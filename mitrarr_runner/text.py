@@ -154,9 +154,12 @@ class Catalogue:
         return f"{day} {local.strftime('%d/%m' if self.language == 'pt_BR' else '%m-%d')}"
 
     def hour(self, instant: datetime, zone: tzinfo, today: datetime) -> str:
-        """The shortest reading beside `today`: "03:10", "Mon 03:00", "Mon 2026-12-07 03:00"."""
+        """The shortest reading beside `today`: "03:10", "Mon 03:00", "Mon 12-07 03:00"; with the
+        offset where the clock shows that hour twice: "01:30-05:00"."""
         local, reference = instant.astimezone(zone), today.astimezone(zone)
-        time = local.strftime("%H:%M")
+        time = f"{local.hour:02d}:{local.minute:02d}"
+        if local.replace(fold=1 - local.fold).utcoffset() != local.utcoffset():
+            time += offset(local)
         if local.date() == reference.date():
             return time
         day = _WEEKDAYS[self.language][local.weekday()]

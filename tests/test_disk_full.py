@@ -172,15 +172,92 @@ def test_a_full_store_is_cried_out_once_an_hour(applied: Any, disk: Callable[...
     assert "the store works again" in log.read_text().splitlines()[-1]
 
 
+def test_status_says_that_apply_cannot_work(applied: Any, disk: Callable[..., Disk]) -> None:
+    """Of the store's own disk, although the root's has room; and cron is not to blame."""
+    state = disk(applied.site.state)
+    applied.due(minutes=45)
+    beat = applied.site.heartbeat / "prod"
+    old = int(time.time()) - 2700
+    os.utime(beat, (old, old))
+    with state.full():
+        told = applied.run("status").out
+        assert told.startswith("CRITICAL"), "seen before any apply fails of it"
+        assert applied.run("apply").code == 4
+        assert int(beat.stat().st_mtime) == old, "an apply that cannot work does not beat"
+        told = applied.run("status").out
+        assert told.startswith("CRITICAL  1 critical")
+        assert "disk 100%" in told
+        assert "CRITICAL  the disk of the store is full: " in told
+        assert "free some space" in told
+        assert "apply FAILS (the last good one 45m" in told
+        assert "cron" not in told
+    told = applied.run("status").out
+    assert told.startswith("CRITICAL  1 critical"), "whether there is room enough apply will tell"
+    assert "apply is called, but could not work with the store" in told
+    assert applied.run("apply").code == 0
+    told = applied.run("status").out
+    assert told.startswith("OK")
+    assert "cron OK (apply " in told
+
+
+def test_a_store_that_fails_and_then_no_apply_any_more(
+    applied: Any, disk: Callable[..., Disk]
+) -> None:
+    beat, marker = applied.site.heartbeat / "prod", applied.site.state / ".trouble-prod"
+    with disk(applied.site.state).full():
+        assert applied.run("apply").code == 4
+        now = time.time()
+        os.utime(beat, (now - 7300, now - 7300))
+        os.utime(marker, (now - 7200, now - 7200))
+        told = applied.run("status").out
+    assert told.startswith("CRITICAL  2 critical")
+    assert "cron SILENT" in told
+    assert "the disk of the store is full" in told
+
+
+def test_a_quiet_apply_after_the_trouble_is_a_good_one(
+    applied: Any, disk: Callable[..., Disk]
+) -> None:
+    """`mitrarr run` failed; since then cron's applies had nothing to do, and said so."""
+    with disk(applied.site.state).full():
+        assert applied.run("run", "job_a").code == 4
+    (applied.site.heartbeat / "prod").touch()
+    ahead = time.time() + 2
+    os.utime(applied.site.heartbeat / "prod", (ahead, ahead))
+    assert "cron OK" in applied.run("status").out
+
+
+def test_doctor_says_that_the_disk_is_full(applied: Any, disk: Callable[..., Disk]) -> None:
+    state = disk(applied.site.state)
+    with state.full():
+        applied.run("apply")
+        told = applied.run("doctor").out
+        assert "disk of state/: full: the store cannot be written" in told
+        assert "-> free some space" in told
+        assert "WAL" not in told
+        assert "ext4" not in told
+        assert "apply is called, but cannot work with the store" in told
+        assert "journalctl" not in told
+    shutil.rmtree(applied.site.state / "locks")
+    (applied.site.state / "mitrarr.db").unlink()
+    (applied.site.state / "mitrarr.db.made").unlink()
+    with state.full():  # nothing was ever stored, and nothing can be tried
+        told = applied.run("doctor").out
+    assert "disk of state/: full" in told
+
+
 def test_a_damaged_store_is_cried_out_once_an_hour(applied: Any) -> None:
     store = applied.site.state / "mitrarr.db"
     whole = store.read_bytes()
     store.write_bytes(b"\xff" * len(whole))
     log = applied.site.logs / "alerts.log"
+    beat = applied.site.heartbeat / "prod"
+    os.utime(beat, (1, 1))
     for _ in range(3):
         done = applied.run("apply")
         assert done.code == 4
         assert "the store is damaged" in done.err
+    assert beat.stat().st_mtime == 1
     assert len(log.read_text().splitlines()) == 1
     store.write_bytes(whole)
     assert applied.run("apply").code == 0
@@ -236,7 +313,14 @@ def test_the_disk_stays_full_when_a_job_has_ended(
     assert done.returncode == 4, done
     assert "the disk of the store is full" in done.stderr
     assert logged(site, "store_trouble")
+    told = site.run("status").out
+    assert "the disk of the store is full" in told
+    assert "job_a: r1 was lost, its process is gone" in told
+    assert "failed" not in told
     (state.top / "filler").unlink()
+    told = site.run("status").out
+    assert "job_a: r1 was lost, its process is gone" in told
+    assert "apply FAILS" in told
     answer = site.run("apply")
     assert answer.code == 1, answer
     (run,) = site.history("job_a")

@@ -451,6 +451,7 @@ def test_wake_imports_four_modules_and_none_of_ours_before_something_is_due(
     house: dict[str, Module],
 ) -> None:
     assert set(imports(house["wake"])) == {
+        "gc",
         "os",
         "sys",
         "time",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import shutil
 import subprocess
 import sys
@@ -151,6 +152,215 @@ def test_an_owner_without_a_name(tmp_path: Path) -> None:
 
 def test_a_state_that_is_not_there_yet_belongs_to_who_makes_it(tmp_path: Path) -> None:
     footing.check(tmp_path / "a" / "state")
+    footing.check(tmp_path / "a" / "state", making=True)
+
+
+# A site that was never applied
+
+
+@pytest.fixture
+def new_site(site: Any, job: Any, tmp_path: Path) -> Any:
+    """A site without a state, in folders that everybody may look through."""
+    for folder in (site.root, *tmp_path.parents, tmp_path):
+        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    site.write(jobs={"job_a": job("true", schedule="0 0 1 1 *")})
+    site.manifest_path.parent.chmod(0o755)
+    site.manifest_path.chmod(0o644)
+    return site
+
+
+def give_all(site: Any, uid: int = NOBODY.pw_uid, gid: int = NOBODY.pw_gid) -> None:
+    for path in (site.root, *site.root.rglob("*")):
+        os.lchown(path, uid, gid)
+
+
+MAKING = (("apply",), ("run", "job_a"), ("pause", "job_a"))
+
+
+@needs_root
+def test_root_makes_no_state_in_somebodys_folder(new_site: Any) -> None:
+    give_all(new_site)
+    before = owners(new_site)
+    for words in MAKING:
+        done = new_site.run(*words)
+        assert done.code == 4, (words, done.out + done.err)
+        assert f"{new_site.root} belongs to user nobody" in done.err
+        assert "sudo -u nobody mitrarr" in done.err
+    assert owners(new_site) == before
+
+
+@needs_root
+def test_a_look_at_somebodys_new_site_is_free(new_site: Any) -> None:
+    give_all(new_site)
+    before = owners(new_site)
+    for words in (("validate",), ("plan",), ("status",)):
+        done = new_site.run(*words)
+        assert done.code == 0, (words, done.out + done.err)
+    assert owners(new_site) == before
+
+
+@needs_root
+def test_roots_way_out_in_a_checkout_of_another_user(new_site: Any) -> None:
+    give_all(new_site)
+    line = new_site.run("apply").err.partition("own this site: ")[2].strip()
+    assert line.startswith("mkdir -p -m 700 ")
+    subprocess.run(shlex.split(line), check=True)
+    done = new_site.run("apply")
+    assert done.code == 0, done.err
+    assert (new_site.root / "state").stat().st_uid == 0
+
+
+@needs_root
+def test_a_root_that_is_not_there_yet_belongs_to_who_owns_what_it_is_made_in(
+    new_site: Any, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, NOBODY.pw_uid, NOBODY.pw_gid)
+    new_site.write(settings={"root": str(home / "site")})
+    done = new_site.run("apply")
+    assert done.code == 4
+    assert f"{home} belongs to user nobody" in done.err
+    assert list(home.iterdir()) == []
+
+
+@needs_root
+def test_init_and_its_first_apply_in_somebodys_home(tmp_path: Path, site: Any) -> None:
+    """A folder that is made by who types it is theirs, whoever owns the one around it."""
+    os.chown(site.root, NOBODY.pw_uid, NOBODY.pw_gid)
+    assert site.run("init", "new").code == 0
+    new = site.root / "new"
+    done = site.run("apply", str(new / "configs" / "prod"), env={"MITRARR_ROOT": str(new)})
+    assert done.code == 0, done.err
+
+
+@needs_root
+def test_nobody_in_roots_new_site(new_site: Any) -> None:
+    before = owners(new_site)
+    for words in MAKING:
+        done = as_nobody(new_site, *words)
+        assert done.returncode == 4, (words, done.stdout + done.stderr)
+        assert f"{new_site.root} cannot be written: it belongs to user root" in done.stderr
+        assert "sudo -u root mitrarr" in done.stderr
+        assert "-o nobody -m 700" in done.stderr
+    assert owners(new_site) == before
+
+
+@needs_root
+def test_the_line_that_gives_a_new_site_away_works(new_site: Any) -> None:
+    """Typed by root, in the folder it names; and again where only some folders are there."""
+    subprocess.run(["install", "-d", "-o", "nobody", "-m", "700", "state"], cwd=new_site.root)
+    done = as_nobody(new_site, "apply")
+    assert done.returncode == 4, done.stderr
+    assert f"{new_site.root} cannot be written" in done.stderr
+    assert "sudo -u root" not in done.stderr, "state/ is nobody's: root would be refused"
+    line = done.stderr.partition("to nobody: ")[2].strip().replace("sudo ", "")
+    subprocess.run(["sh", "-c", line], check=True, cwd="/")
+    done = as_nobody(new_site, "apply")
+    assert done.returncode == 0, done.stderr
+
+
+@needs_root
+def test_a_folder_that_root_left_in_nobodys_site(new_site: Any) -> None:
+    give_all(new_site)
+    (new_site.root / "logs").mkdir(mode=0o700)
+    done = as_nobody(new_site, "apply")
+    assert done.returncode == 4, done.stderr
+    assert f"{new_site.root / 'logs'} cannot be written: it belongs to user root" in done.stderr
+    line = done.stderr.partition("to nobody: ")[2].strip().replace("sudo ", "")
+    subprocess.run(["sh", "-c", line], check=True, cwd="/")
+    assert as_nobody(new_site, "apply").returncode == 0
+
+
+@needs_root
+def test_ones_own_folder_that_is_write_protected(new_site: Any) -> None:
+    give_all(new_site)
+    new_site.root.chmod(0o555)
+    done = as_nobody(new_site, "apply")
+    assert done.returncode == 4, done.stderr
+    assert f"no permission in {new_site.root}, which belongs to user nobody" in done.stderr
+    assert f"ls -la {new_site.root}" in done.stderr
+
+
+@needs_root
+def test_nobody_where_even_the_root_is_missing(new_site: Any, tmp_path: Path) -> None:
+    root = tmp_path / "missing" / "site"
+    new_site.write(settings={"root": str(root)})
+    done = as_nobody(new_site, "apply")
+    assert done.returncode == 4, done.stderr
+    assert f"{tmp_path} cannot be written: it belongs to user root" in done.stderr
+    line = done.stderr.partition("own this site: ")[2].strip().replace("sudo ", "")
+    assert line == f"install -d -o nobody -m 700 {root}"
+
+
+@needs_root
+def test_nobody_in_the_site_of_a_third_user(new_site: Any) -> None:
+    give_all(new_site, 54321, 54321)
+    done = as_nobody(new_site, "apply")
+    assert done.returncode == 4, done.stderr
+    assert "belongs to user #54321" in done.stderr
+    assert "mkdir" not in done.stderr, "it would not work"
+
+
+@needs_root
+def test_a_folder_that_a_group_may_write(new_site: Any) -> None:
+    """Root made it and let a group in: who applies first owns the state."""
+    os.chown(new_site.root, 0, NOBODY.pw_gid)
+    new_site.root.chmod(0o775)
+    done = as_nobody(new_site, "apply")
+    assert done.returncode == 0, done.stderr
+    assert (new_site.root / "state").stat().st_uid == NOBODY.pw_uid
+
+
+@needs_root
+def test_no_permission_is_never_called_a_bug(new_site: Any) -> None:
+    done = as_nobody(new_site, "init", str(new_site.root / "more"))
+    assert done.returncode == 4, done.stderr
+    assert f"no permission in {new_site.root}" in done.stderr
+    assert "bug" not in done.stderr
+
+
+# A look, and a sleeping site
+
+
+@needs_root
+def test_a_look_of_root_leaves_no_compiled_manifest(open_site: Any) -> None:
+    give(open_site, NOBODY.pw_uid, NOBODY.pw_gid)
+    for file in (open_site.root / "state" / "compiled").iterdir():
+        file.unlink()
+    for words in (("cron", "show"), ("doctor",), ("status",), ("plan",), ("validate",)):
+        open_site.run(*words)
+        assert set(owners_of_state(open_site)) == {NOBODY.pw_uid}, words
+    assert list((open_site.root / "state" / "compiled").iterdir()) == []
+
+
+def owners_of_state(site: Any) -> list[int]:
+    return [path.lstat().st_uid for path in (site.root / "state").rglob("*")]
+
+
+@needs_root
+def test_root_does_not_beat_for_a_sleeping_site_of_nobody(new_site: Any) -> None:
+    assert new_site.run("apply").code == 0
+    beat = new_site.root / "state" / "heartbeat" / "prod"
+    os.utime(beat, (1, 1))
+    assert new_site.run("apply").code == 0
+    assert beat.stat().st_mtime > 1, "it sleeps, and its owner's apply beats"
+    give_all(new_site)
+    os.utime(beat, (1, 1))
+    done = new_site.run("apply")
+    assert done.code == 4, done.err
+    assert "sudo -u nobody mitrarr" in done.err
+    assert beat.stat().st_mtime == 1
+    assert as_nobody(new_site, "apply").returncode == 0
+    assert beat.stat().st_mtime > 1
+
+
+@needs_root
+def test_a_manifest_that_cannot_be_read_has_no_position(new_site: Any) -> None:
+    new_site.manifest_path.chmod(0o600)
+    done = as_nobody(new_site, "apply")
+    assert f"error: {new_site.manifest_path}  no permission to read it" in done.stderr
 
 
 # Network disks

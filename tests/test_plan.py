@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mitrarr_runner import schedule
+from mitrarr_runner.engine.report import gap
 from mitrarr_runner.manifest.model import (
     CatchUp,
     First,
@@ -133,17 +134,40 @@ def test_skip_runs_what_is_only_minutes_late() -> None:
     job = a_job(cron="25 * * * *", catch_up=CatchUp.SKIP)
     made = plan(manifest(job), known(job, since=NOW - timedelta(hours=2)), NOW)
     assert [action for action, _, _ in shown(made)] == ["missed", "run"]
+    told = "late: caught up now (catch_up: skip allows 10 minutes)"
+    assert str(made.entries[-1].reason) == told
+
+
+@pytest.mark.parametrize("policy", CatchUp)
+def test_on_time_is_less_than_a_minute_late_as_apply_and_why_tell_it(policy: CatchUp) -> None:
+    job = a_job(catch_up=policy)
+    at = NOW.replace(second=0)
+    for late, code in ((0, "due"), (59, "due"), (60, "caught_up"), (450, "caught_up")):
+        now = at + timedelta(seconds=late)
+        made = plan(manifest(job), known(job, since=at - timedelta(minutes=1)), now)
+        assert shown(made) == [("run", "12:30", code)], late
+        assert (gap.delay(made.entries[0], now) is None) == (code == "due")
+
+
+def test_the_newest_of_many_that_are_caught_up_is_late_too() -> None:
+    job = a_job(catch_up=CatchUp.ALL)
+    now = NOW + timedelta(minutes=7)
+    made = plan(manifest(job), known(job, since=NOW - timedelta(minutes=25)), now)
+    assert {code for _, _, code in shown(made)} == {"caught_up"}
+    assert {str(e.reason) for e in made.entries} == {"late: caught up now (catch_up: all)"}
 
 
 def test_all_runs_oldest_first_and_no_more_than_max() -> None:
     job = a_job(catch_up=CatchUp.ALL, max=2)
     made = plan(manifest(job), known(job, since=NOW - timedelta(minutes=35)), NOW)
-    assert [(action, slot) for action, slot, _ in shown(made)] == [
-        ("missed", "12:00"),
-        ("missed", "12:10"),
-        ("run", "12:20"),
-        ("run", "12:30"),
+    assert shown(made) == [
+        ("missed", "12:00", "catch_up_all"),
+        ("missed", "12:10", "catch_up_all"),
+        ("run", "12:20", "caught_up"),
+        ("run", "12:30", "due"),
     ]
+    told = "missed, and not repeated (catch_up: all repeats the newest 2, as max says)"
+    assert str(made.entries[0].reason) == told
 
 
 def test_slots_older_than_the_window_become_one_range() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -62,16 +62,19 @@ def watch(
     log: EventLog,
     *,
     only: Collection[RuleWhen] = EVERYTHING,
+    retired: Collection[str] = (),
     kinds: Mapping[str, ChannelKind] = CHANNELS,
 ) -> WatchResult:
     """Judge everything the manifest declares, record, send; raises only when the store fails.
 
     only: the kinds of rules to look at. With a manifest that could not be read, give one of that
     name without jobs and `only={RuleWhen.MANIFEST_BROKEN}`: everything else stays as it is.
+    retired: other names whose incidents in this store are withdrawn, because nobody applies a
+    manifest of that name any more.
     """
     outgoing = post(manifest, site, clock, log, kinds)
     judged = [when for when in only if when is not RuleWhen.CHANNEL_FAILED]
-    notices = _look(db, manifest, outgoing, judged)
+    notices = _look(db, manifest, outgoing, judged, retired)
     dispatch(db, outgoing)
     if RuleWhen.CHANNEL_FAILED in only:  # last, because sending has just shown how they stand
         later = _look(db, manifest, outgoing, [RuleWhen.CHANNEL_FAILED])
@@ -143,6 +146,8 @@ def acknowledge(
 ) -> Incident:
     """Take a firing incident over: no more reminders until it worsens. Returns it as it now is.
 
+    Of whatever manifest of the store: a handle is unique there, and the manifest of an incident may
+    be gone. Its line goes to the alerts.log of the one that is given.
     UsageError `incident_unknown` where no firing incident has that handle.
     """
     outgoing = post(manifest, site, clock, EventLog(site.main_log, clock))
@@ -151,12 +156,12 @@ def acknowledge(
     detail = {"actor": safe(actor, 64), "reason": safe(reason, 200)}
     with db.transaction():
         done = incidents.acknowledge(db, number, detail["actor"], detail["reason"], now)
-        found = incidents.get(db, outgoing.manifest, number)
+        found = incidents.get(db, None, number)
         if not done or found is None:
             raise UsageError(
                 text("no open incident has the handle {handle}", handle=safe(handle, 20)),
                 code="incident_unknown",
-                hint=text("see the open ones: {command}", command="mitrarr status"),
+                hint=text("see the open ones: {command}", command="mitrarr alerts list"),
             )
         change = Change(
             ChangeKind.NOTED,
@@ -218,7 +223,11 @@ def _gather(db: Database, manifest: Manifest, now: datetime) -> Facts:
 
 
 def _look(
-    db: Database, manifest: Manifest, outgoing: Post, only: Sequence[RuleWhen]
+    db: Database,
+    manifest: Manifest,
+    outgoing: Post,
+    only: Sequence[RuleWhen],
+    retired: Collection[str] = (),
 ) -> tuple[Notice, ...]:
     """Read, judge and record in one transaction: two applies cannot open one problem twice, nor
     can the older view close what the newer one has opened.
@@ -232,6 +241,7 @@ def _look(
             [one for one in incidents.open_incidents(db, manifest.name) if one.rule in only],
             now,
         )
+        changes += tuple(_withdrawals(db, retired, now))
         notices = tuple(
             outbox.record(db, manifest, outgoing, one, conditions.checked(scene, one.when), now)
             for one in changes
@@ -246,6 +256,16 @@ def _look(
             severity=notice.severity.value,
         )
     return told
+
+
+def _withdrawals(db: Database, retired: Collection[str], now: datetime) -> Iterator[Change]:
+    """One by one: two manifests may have an incident of the same rule and subject."""
+    if not retired:
+        return
+    for one in incidents.open_incidents(db, None):
+        if one.manifest in retired:
+            for change in judge((), (), (one,), now):
+                yield replace(change, detail={"retired": one.manifest})
 
 
 def _printed(notices: Iterable[Notice], *kinds: NoticeKind) -> tuple[Text, ...]:

@@ -51,6 +51,12 @@ def brief(notice: Notice) -> Text:
         return text('by={actor} "{reason}"', actor=detail["actor"], reason=detail["reason"])
     if notice.kind is NoticeKind.DIGEST:
         return _digest(detail)
+    if notice.kind is NoticeKind.WITHDRAWN and "retired" in detail:
+        return text(
+            "the manifest {name} is not applied any more, after {span}",
+            name=detail["retired"],
+            span=lasted(notice),
+        )
     if notice.kind is NoticeKind.WITHDRAWN:
         return text("no longer in the manifest, after {span}", span=lasted(notice))
     if notice.kind is NoticeKind.RECOVERED:

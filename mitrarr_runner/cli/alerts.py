@@ -30,11 +30,12 @@ def listing(
     wanted = output_format(format)
     found = place_with(here, config, with_work)
     with Reading(found) as db:
-        opened = () if db is None else incidents.open_incidents(db, found.manifest.name)
+        opened = () if db is None else incidents.open_incidents(db, None)
     if wanted == "json":
         here.json(alerts_json(opened, here.say))
     else:
-        show(here, alerts_text(opened, here.clock.now(), zone(found), here.say, width(here)))
+        at, name = here.clock.now(), found.manifest.name
+        show(here, alerts_text(opened, at, zone(found), here.say, width(here), name))
     return 0
 
 

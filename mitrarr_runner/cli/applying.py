@@ -128,7 +128,9 @@ def _screen(here: Session, found: Place) -> Screen:
 def _tell_broken(here: Session, found: Place) -> None:
     """apply says it in a few lines; validate has the whole of it."""
     for problem in found.errors[:3]:
-        where = f"{problem.file}:{problem.line or 1}:{problem.column or 1}"
+        where = problem.file
+        if problem.line is not None:
+            where += f":{problem.line}:{problem.column or 1}"
         here.warn(text("error: {message}", message=f"{where}  {here.say(problem.message)}"))
     usable = found.usable
     if usable is not None and usable.settings.on_bad_manifest is OnBadManifest.LAST_GOOD:
@@ -226,12 +228,15 @@ def run_job(
 
 
 def _of_run(code: int, applied: Applied | None, fail_if_busy: bool) -> int:
-    """The run's own exit code, also on a last good manifest: the job that was asked for did run."""
+    """The run's own exit code, also on a last good manifest: the job that was asked for did run.
+
+    Stopped or replaced is 1 here: whoever typed it waits for the job's work, and it is not done.
+    """
     if applied is None or applied.interrupted:
         return code
     if any(one.outcome is None for one in applied.ended) or applied.left:
         return BusyError.exit_code if fail_if_busy else 0
-    return 1 if applied.failed else 0
+    return 1 if applied.failed or applied.broken_off else 0
 
 
 def _is_running(here: Session, found: Place, job: str) -> bool:

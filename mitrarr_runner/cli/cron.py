@@ -42,10 +42,10 @@ def show(
     manager = _manager(systemd, user)
     found, entries = _wanted(here, config)
     if manager is None:
-        shown = work.crontab_text(entries, _program())
+        shown = work.crontab_text(entries, _program(), here.say)
     else:
         folder = unit_files.folder(manager, here.environment)
-        shown = work.units_text(entries, _runner(found, manager), folder)
+        shown = work.units_text(entries, _runner(found, manager), folder, here.say)
     for line in shown.rstrip("\n").split("\n"):
         here.print(line)
 
@@ -65,17 +65,17 @@ def install(
     found, entries = _wanted(here, config)
     if manager is None:
         work.refuse_other_user(*_users(found), _again("install", entries[0].path))
-        change, after = work.crontab_with(entries, _program(), here.environment)
+        change, after = work.crontab_with(entries, _program(), here.environment, here.say)
         if change and not dry_run:
             work.write_crontab(after, here.environment)
     else:
         runner = _runner(found, manager)
         folder = unit_files.folder(manager, here.environment)
         if dry_run:
-            change = work.units_change(entries, runner, folder)
+            change = work.units_change(entries, runner, folder, here.say)
         else:
             _permit(manager, "install", entries[0].path)
-            change = work.install_units(entries, runner, folder, here.environment)
+            change = work.install_units(entries, runner, folder, here.environment, here.say)
     _tell(here, change, _installed(entries, manager), dry_run)
     if not dry_run:
         here.print(text("  see whether it works, in two minutes: mitrarr doctor"))

@@ -14,11 +14,11 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from mitrarr_runner import redact
+from mitrarr_runner import footing, redact
 from mitrarr_runner.cli.session import Session, standard
 from mitrarr_runner.clock import SystemClock
-from mitrarr_runner.errors import MitrarrError, StateError
-from mitrarr_runner.text import Catalogue, Text, language_of, text
+from mitrarr_runner.errors import MitrarrError, StateError, UsageError
+from mitrarr_runner.text import LANGUAGES, Catalogue, Text, language_of, text
 
 BUG = 70
 INTERRUPTED = 130
@@ -27,13 +27,17 @@ BROKEN_PIPE = 141
 
 def run(argv: list[str]) -> int:
     """Run one call of the command line; argv[0] is the program's name."""
-    words, language, asked = _language(argv[1:])
-    session = standard(Catalogue(language), SystemClock())
-    if asked:  # said on this very call: it also holds where the manifest's language would
+    _stand_ins()
+    words, asked = _language(argv[1:])
+    language = None if asked is None else _known(asked)
+    session = standard(Catalogue(language or language_of(os.environ)), SystemClock())
+    if language:  # said on this very call: it also holds where the manifest's language would
         environment = {**session.environment, "MITRARR_LANG": language}
         session = replace(session, environment=environment)
     os.umask(0o077)
     try:
+        if asked is not None and language is None:
+            raise _no_language(asked)
         code = _called(_program(argv[0]), words, session)
         sys.stdout.flush()
         return code
@@ -53,25 +57,57 @@ def run(argv: list[str]) -> int:
         return _bug(error, session)
 
 
-def _language(words: list[str]) -> tuple[list[str], str, bool]:
+def _stand_ins() -> None:
+    """What is written to a standard stream that the caller has closed (`>&-`) goes nowhere.
+
+    Its number is taken, so that no file of ours gets it, to be printed into.
+    """
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # the lowest free number is given: this one
+            os.open(os.devnull, os.O_RDWR)
+    nowhere = Path(os.devnull)
+    sys.stdin = sys.stdin or nowhere.open(encoding="utf-8")
+    sys.stdout = sys.stdout or nowhere.open("w", encoding="utf-8")
+    sys.stderr = sys.stderr or nowhere.open("w", encoding="utf-8")
+
+
+def _language(words: list[str]) -> tuple[list[str], str | None]:
     """--lang may stand anywhere; help texts need it before anything is parsed.
 
-    The words without it, the language, and whether it was asked for by --lang.
+    The words without it, and what it said: "" without a value, None where it is not there.
     """
     kept: list[str] = []
-    asked = ""
+    asked: str | None = None
     rest = iter(words)
     for word in rest:
         if word == "--":
             kept += [word, *rest]
         elif word == "--lang":
-            asked = next(rest, "en")
+            asked = next(rest, "")
+            asked = "" if asked.startswith("-") else asked
         elif word.startswith("--lang="):
             asked = word.removeprefix("--lang=")
         else:
             kept.append(word)
-    language = language_of({"LANG": asked}) if asked else language_of(os.environ)
-    return kept, language, bool(asked)
+    return kept, asked
+
+
+def _known(asked: str) -> str | None:
+    """The language of "pt_BR", "pt", "en_US.UTF-8"; None where there is none."""
+    wanted = asked.replace("-", "_").partition(".")[0].partition("_")[0].lower()
+    return next((one for one in LANGUAGES if one.partition("_")[0] == wanted), None)
+
+
+def _no_language(asked: str) -> UsageError:
+    message = text('unknown language "{value}"', value=asked)
+    if not asked:
+        message = text("{name} wants a value", name="--lang")
+    known = ", ".join(LANGUAGES)
+    return UsageError(message, code="usage", hint=text("languages: {known}", known=known))
 
 
 def _program(path: str) -> str:
@@ -80,6 +116,8 @@ def _program(path: str) -> str:
 
 
 def _called(program: str, words: list[str], session: Session) -> int:
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
     if (plain := _plain_apply(words)) is not None:
         from mitrarr_runner.cli import applying
 
@@ -136,7 +174,8 @@ def _usage(error: Exception, program: str, session: Session) -> int:
 
 
 def _disk_trouble(error: OSError) -> StateError | None:
-    """A disk that takes no more, whoever was writing; what was there is whole (atomic.py).
+    """A disk that takes no more, or a folder that is shut, whoever was writing; what was there is
+    whole (atomic.py).
 
     The folder is named and not the file: names in a spool may be somebody's.
     """
@@ -153,6 +192,8 @@ def _disk_trouble(error: OSError) -> StateError | None:
             code="disk_readonly",
             hint=text("look at its mount (mount, dmesg); nothing was changed"),
         )
+    if isinstance(error, PermissionError) and isinstance(error.filename, str):
+        return footing.shut(Path(error.filename).parent)
     return None
 
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
 from mitrarr_runner.cli.options import BY, CONFIG, REASON, UNTIL
-from mitrarr_runner.cli.place import Place, destination_place, job_place
+from mitrarr_runner.cli.place import Place, destination_place, job_place, resume_place
 from mitrarr_runner.cli.session import Session
 from mitrarr_runner.cli.times import end_of
 from mitrarr_runner.cli.verb import Verb, session
 from mitrarr_runner.engine import control
+from mitrarr_runner.engine.places import declared
 from mitrarr_runner.errors import UsageError
-from mitrarr_runner.store.pauses import Pause, Paused
+from mitrarr_runner.manifest.model import Job
+from mitrarr_runner.store.database import Database
+from mitrarr_runner.store.pauses import Paused
 from mitrarr_runner.text import Text, mark, plural, text
+
+if TYPE_CHECKING:
+    from mitrarr_runner.plan import PlannedRun
 
 _JOB = typer.Argument(metavar="[JOB]", show_default=False, help=mark("The job's name."))
 _DESTINATION = typer.Option("--destination", help=mark("A destination instead of a job."))
@@ -32,7 +38,9 @@ def pause(
     config: Annotated[str | None, CONFIG] = None,
 ) -> int:
     here = session(ctx)
-    kind, name, found = _target(here, job, destination, config)
+    kind, name = _target(job, destination)
+    of_kind = job_place if kind is Paused.JOB else destination_place
+    found = of_kind(here, config, name)
     end = end_of(until, found.manifest.settings.timezone, here.clock.now())
     found.site.make()
     with found.open_store() as db:
@@ -94,8 +102,8 @@ def resume(
     config: Annotated[str | None, CONFIG] = None,
 ) -> int:
     here = session(ctx)
-    kind, name, found = _target(here, job, destination, config)
-    found.site.make()
+    kind, name = _target(job, destination)
+    found = resume_place(here, config, kind, name)
     with found.open_store() as db:
         answer = control.resume(
             db,
@@ -109,39 +117,84 @@ def resume(
             job=found.manifest.jobs.get(name) if kind is Paused.JOB else None,
             catch_up=catch_up,
         )
+        waiting: tuple[Text, ...] = ()
+        if answer.pause is not None and kind is Paused.JOB:
+            waiting = _of_slots(db, found, here, name, answer.not_run, catch_up)
     if answer.pause is None:
         here.print(text("{name} was not paused", name=name))
         return 0
     here.print(text("{name} is resumed", name=name))
-    _tell_waiting(here, found, kind, name, answer.pause, answer.not_run, catch_up)
+    span = (here.clock.now() - answer.pause.at).total_seconds()
+    here.print(text("  it was paused for {span}", span=here.say.span(span)))
+    for line in waiting:
+        here.print(line)
+    _tell_next(here, found, kind, name)
     return 0
 
 
-def _tell_waiting(
-    here: Session,
+def _of_slots(
+    db: Database,
     found: Place,
-    kind: Paused,
+    here: Session,
     name: str,
-    pause: Pause,
     not_run: int,
     catch_up: bool,
-) -> None:
-    from mitrarr_runner.plan import upcoming
+) -> tuple[Text, ...]:
+    """What becomes of the slots that passed meanwhile: with catch_up, what the plan says, so that
+    no run is promised that the job's own catch_up will not make.
+    """
+    from mitrarr_runner.engine.state import gather
+    from mitrarr_runner.plan import plan
 
-    now: datetime = here.clock.now()
-    here.print(
-        text("  it was paused for {span}", span=here.say.span((now - pause.at).total_seconds()))
-    )
-    if kind is not Paused.JOB:
-        return
-    if not_run and not catch_up:
-        here.print(
+    if not not_run:
+        return ()
+    if not catch_up:
+        return (
             plural(
                 "  {count} slot passed meanwhile and is not run (with --catch-up it would be)",
                 "  {count} slots passed meanwhile and are not run (with --catch-up they would be)",
                 not_run,
+            ),
+        )
+    now = here.clock.now()
+    made = plan(found.manifest, gather(db, found.manifest, found.site, here.clock, now), now)
+    entries = [one for one in made.entries if one.job == name and one.slot is not None]
+    return _caught_up(found.manifest.jobs.get(name), entries, not_run)
+
+
+def _caught_up(job: Job | None, entries: Sequence[PlannedRun], passed: int) -> tuple[Text, ...]:
+    runs = sum(entry.starts for entry in entries)
+    lines = []
+    if passed and runs == passed:
+        lines.append(
+            plural(
+                "  {count} slot passed meanwhile; the next apply runs it",
+                "  {count} slots passed meanwhile; the next apply runs them",
+                passed,
             )
         )
+    elif passed and job is not None:
+        lines.append(
+            plural(
+                "  {count} slot passed meanwhile; the next apply runs {runs} (catch_up: {policy})",
+                "  {count} slots passed meanwhile; the next apply runs {runs} of them"
+                " (catch_up: {policy})",
+                passed,
+                runs=runs,
+                policy=job.schedule.catch_up.value,
+            )
+        )
+    return tuple(lines)
+
+
+def _tell_next(here: Session, found: Place, kind: Paused, name: str) -> None:
+    from mitrarr_runner.plan import upcoming
+
+    if name not in declared(found.manifest, kind) and not found.broken:
+        here.print(text("  the manifest does not have {name}: nothing is run", name=name))
+    if kind is not Paused.JOB:
+        return
+    now = here.clock.now()
     job = found.manifest.jobs.get(name)
     following = upcoming(job, now, 1) if job is not None else ()
     if job is not None and following:
@@ -176,18 +229,16 @@ def stop(
     return 0
 
 
-def _target(
-    here: Session, job: str | None, destination: str | None, config: str | None
-) -> tuple[Paused, str, Place]:
+def _target(job: str | None, destination: str | None) -> tuple[Paused, str]:
     if destination is not None and job is None:
-        return Paused.DESTINATION, destination, destination_place(here, config, destination)
+        return Paused.DESTINATION, destination
     if job is None or destination is not None:
         raise UsageError(
             text("name one job, or one --destination"),
             code="usage",
             hint=text("for example: mitrarr pause adiciona_nists --reason ..."),
         )
-    return Paused.JOB, job, job_place(here, config, job)
+    return Paused.JOB, job
 
 
 VERBS = (

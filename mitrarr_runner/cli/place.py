@@ -8,6 +8,7 @@ from mitrarr_runner.cli.session import Session
 from mitrarr_runner.engine import places
 from mitrarr_runner.engine.places import Call, Place, unknown_job
 from mitrarr_runner.manifest.model import Manifest
+from mitrarr_runner.store.pauses import Paused
 from mitrarr_runner.text import text
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "job_place",
     "place",
     "place_with",
+    "resume_place",
     "strict",
     "unknown_job",
 ]
@@ -35,6 +37,19 @@ def strict(session: Session, given: str | None) -> Place:
 
 def job_place(session: Session, given: str | None, job: str) -> Place:
     found = places.job_place(_call(session), given, job)
+    _warn_job(session, found, job)
+    return found
+
+
+def resume_place(session: Session, given: str | None, kind: Paused, name: str) -> Place:
+    """Where something is paused; a warning where it may be nothing, as when it was paused."""
+    found = places.resume_place(_call(session), given, kind, name)
+    if found.broken:
+        (_warn_job if kind is Paused.JOB else _warn_destination)(session, found, name)
+    return found
+
+
+def _warn_job(session: Session, found: Place, job: str) -> None:
     if found.usable is None:
         session.warn(text("warning: the manifest cannot be read; {job} is taken as it is", job=job))
     elif job not in found.usable.jobs:
@@ -45,7 +60,6 @@ def job_place(session: Session, given: str | None, job: str) -> Place:
                 job=job,
             )
         )
-    return found
 
 
 def place_with(session: Session, given: str | None, wanted: Callable[[Manifest], bool]) -> Place:
@@ -54,6 +68,11 @@ def place_with(session: Session, given: str | None, wanted: Callable[[Manifest],
 
 def destination_place(session: Session, given: str | None, destination: str) -> Place:
     found = places.destination_place(_call(session), given, destination)
+    _warn_destination(session, found, destination)
+    return found
+
+
+def _warn_destination(session: Session, found: Place, destination: str) -> None:
     if found.usable is None or destination not in found.usable.destinations:
         session.warn(
             text(
@@ -61,4 +80,3 @@ def destination_place(session: Session, given: str | None, destination: str) -> 
                 name=destination,
             )
         )
-    return found

@@ -39,7 +39,13 @@ _UNTIL = typer.Option("--until", help=mark("... and before this time."))
 _AGAINST = typer.Option(
     "--against", help=mark("Plan PATH upon the state of this manifest, and say what moves.")
 )
-_STATE = typer.Option("--state", help=mark("Plan upon a file made by: state export --review FILE."))
+_STATE = typer.Option(
+    "--state",
+    help=mark(
+        "Plan upon a file made by: state export --review FILE. With --against: the file's state,"
+        " and what changes against that manifest."
+    ),
+)
 _OUT = typer.Option("--out", help=mark("Keep the plan in this file, for: apply FILE."))
 _FORMAT = typer.Option(
     "--format", help=mark("text for people, json for programs, md for a merge request.")
@@ -78,7 +84,7 @@ def plan(
     here = session(ctx)
     wanted = output_format(format, FORMATS)
     asked = _Asked(path, at, start, end, against, state, out)
-    _check(asked)
+    _check(asked, detailed=detailed_exitcode)
     with garbage.left_alone():  # a plan of thousands of jobs is made once and thrown away whole
         if path is not None and saved_file.recognised(here.cwd / path):
             shown = _saved(here, asked)
@@ -90,7 +96,7 @@ def plan(
     return SOMETHING_TO_DO if detailed_exitcode and shown.plan.starting else 0
 
 
-def _check(asked: _Asked) -> None:
+def _check(asked: _Asked, *, detailed: bool) -> None:
     """Refuse options that contradict each other."""
     if (asked.start is None) != (asked.end is None):
         raise UsageError(
@@ -105,6 +111,7 @@ def _check(asked: _Asked) -> None:
         "--out": asked.out,
     }
     given = [name for name, value in others.items() if value is not None]
+    given += ["--detailed-exitcode"] if detailed else []
     if asked.start is not None and given:
         raise _apart("--from", given[0], text("slots depend on the manifest alone"))
     if asked.out is not None and (asked.against or asked.state):

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mitrarr_runner import footing
 from mitrarr_runner.cli.options import CONFIG
 from mitrarr_runner.cli.place import place
 from mitrarr_runner.cli.session import Session
@@ -58,6 +59,7 @@ def init(
             code="site_exists",
             hint=text("edit it, or choose another folder"),
         )
+    footing.check(root / "state", making=True)
     manifest.parent.mkdir(parents=True, exist_ok=True)
     (root / "entrada").mkdir(exist_ok=True)
     (root / MARKER).touch()

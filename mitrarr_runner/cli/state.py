@@ -80,17 +80,18 @@ def restore(
     config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
-    from mitrarr_runner.engine import state_check
-    from mitrarr_runner.engine.state_restore import restore as put_back
+    from mitrarr_runner.engine import state_check, state_restore
 
     here = session(ctx)
     wanted = output_format(format)
     found = place(here, config)
-    if not yes and not _agreed(here, found):
-        here.print(text("nothing was changed"))
-        return 1
+    if not yes:
+        state_restore.look(here.cwd / file)
+        if not _agreed(here, found):
+            here.print(text("nothing was changed"))
+            return 1
     now = here.clock.now()
-    done = put_back(found.site, here.cwd / file, now)
+    done = state_restore.restore(found.site, here.cwd / file, now)
     _note(here, found, "restore", here.actor(by))
     checks = state_check.check(found.site, state_check.stores(found.site), now)
     if wanted == "json":
@@ -165,6 +166,7 @@ def _tell(here: Session, checks: Sequence[Check], *, only_bad: bool = False) -> 
     signs = {
         Soundness.GOOD: text("good"),
         Soundness.WARNING: text("note"),
+        Soundness.NEWER: text("NEWER"),
         Soundness.DAMAGED: text("DAMAGED"),
     }
     width = max(len(here.say(sign)) for sign in signs.values())
@@ -178,7 +180,10 @@ def _tell(here: Session, checks: Sequence[Check], *, only_bad: bool = False) -> 
         here.print(text("nothing was ever stored here"))
     elif sound(checks):
         here.print(text("the state is sound"))
-    else:
+    hint = next((one.hint for one in checks if one.hint is not None), None)
+    if hint is not None:
+        here.print(f"  -> {here.say(hint)}")
+    if any(one.state is Soundness.DAMAGED for one in checks):
         here.print(text("the state is damaged; nothing was changed"))
         here.print(text("  -> put a copy back: mitrarr state restore FILE"))
     return 0 if sound(checks) else DAMAGED

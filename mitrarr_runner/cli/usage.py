@@ -2,7 +2,7 @@
 
 Typer speaks English only: its complaints and the frame of its help pages are said here again. It is
 recognised by what its errors carry (a parameter, an option's name), never by their sentences, but
-for the unknown command and the word too many, which carry nothing else.
+for the unknown command, the word too many and the value too many, which carry nothing else.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from mitrarr_runner.engine.places import did_you_mean
 from mitrarr_runner.text import Text, text
 
 _EXTRA = re.compile(r"unexpected extra arguments?(?:\(s\))? \(([^)]*)\)")
+_VALUE = re.compile(r"does not take a value")
+_NUMBER = re.compile(r"-\d")
 _COMMAND = re.compile(r"No such command '([^']*)'")
 
 
@@ -30,7 +32,12 @@ def complaint(error: Any) -> tuple[Text, Text | None]:
         return text('there is no verb "{name}"', name=unknown[1]), did_you_mean(unknown[1], known)
     if option is not None and getattr(error, "possibilities", ...) is not ...:
         known = error.possibilities or ()
+        counted = _counted(error) if _NUMBER.match(option) else None
+        if counted is not None:
+            return text("{name} cannot be negative", name=_name(counted)), None
         return text("there is no option {name}", name=option), did_you_mean(option, known)
+    if option is not None and _VALUE.search(error.format_message()):
+        return text("{name} takes no value", name=option), None
     if option is not None:
         return text("{name} wants a value", name=option), None
     if error.format_message() == "Missing command.":
@@ -44,6 +51,14 @@ def complaint(error: Any) -> tuple[Text, Text | None]:
             return text("{name} is missing", name=name), None
         return text("{name}: this value cannot be used", name=name), None
     return text("{words}", words=error.format_message()), None
+
+
+def _counted(error: Any) -> Any:
+    """The argument of the verb that takes a number from 0 on, if it has one: `-3` was meant for it
+    and taken for an option."""
+    parameters = getattr(getattr(error.ctx, "command", None), "params", ())
+    arguments = [one for one in parameters if one.param_type_name == "argument"]
+    return next((one for one in arguments if getattr(one, "min", None) == 0), None)
 
 
 def _name(parameter: Any) -> str:

@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import FrameType
 from typing import Protocol
@@ -52,6 +52,10 @@ _ROWS = {
     Action.QUEUED: SlotState.QUEUED,
     Action.BLOCKED: SlotState.BLOCKED,
 }
+
+
+_FAILED = (Outcome.FAILED, Outcome.TIMEOUT, Outcome.LOST, Outcome.BLOCKED)
+"""What makes an apply exit 1. A run that was stopped or replaced did what somebody wanted of it."""
 
 
 class Listener(Protocol):
@@ -95,8 +99,13 @@ class Applied:
 
     @property
     def failed(self) -> bool:
-        bad = [e for e in self.ended if e.outcome not in (None, *GOOD, Outcome.SKIPPED)]
-        return bool(bad) or bool(self.lost) or self._blocked()
+        bad = any(one.outcome in _FAILED for one in self.ended)
+        return bad or bool(self.lost) or self._blocked()
+
+    @property
+    def broken_off(self) -> bool:
+        """Whether a run was ended before its work was done, because somebody wanted it so."""
+        return any(one.outcome in (Outcome.STOPPED, Outcome.REPLACED) for one in self.ended)
 
     def _blocked(self) -> bool:
         return any(entry.action is Action.BLOCKED for entry in self.plan.entries)
@@ -243,7 +252,8 @@ class Supervisor:
             if prepare is not None:
                 prepare()
         # What exists now is shared with the workers: a collection that touched it would copy it.
-        gc.collect()
+        if len(todo) > 1:  # for one worker, looking for garbage costs more than it saves
+            gc.collect()
         gc.freeze()
 
     def _start_ready(self, todo: list[PlannedRun]) -> list[PlannedRun]:
@@ -271,12 +281,10 @@ class Supervisor:
         return left
 
     def _blocker(self, entry: PlannedRun) -> str | None:
-        """The needed job of this apply that did not end well."""
+        """The needed job of this apply whose last run did not end well."""
         satisfying = (None, *GOOD, Outcome.SKIPPED, Outcome.REPLACED)
-        for ended in self._ended:
-            if ended.entry.job in entry.after and ended.outcome not in satisfying:
-                return ended.entry.job
-        return None
+        last = {ended.entry.job: ended.outcome for ended in self._ended}
+        return next((n for n in entry.after if last.get(n) not in satisfying), None)
 
     def _block(self, entry: PlannedRun, by: str) -> None:
         now = self._clock.now()
@@ -349,6 +357,8 @@ class Supervisor:
 
     def _hear(self, running: _Running, event: Mapping[str, object]) -> None:
         if event["event"] == "started":
+            if running.run is not None:  # the same worker goes on with a slot that was queued
+                self._next(running, event)
             running.run = int(str(event["run"]))
             running.outcome = None
         elif event["event"] == "finished":
@@ -357,6 +367,12 @@ class Supervisor:
         elif event["event"] == "store_trouble":
             self._trouble = orders.as_error(event)
         self._listener.event(event)
+
+    def _next(self, running: _Running, event: Mapping[str, object]) -> None:
+        """A run of this worker has ended, and another one follows: both are kept."""
+        self._ended.append(Ended(running.entry, running.run, running.outcome, running.seconds))
+        slot = datetime.fromisoformat(str(event["slot"]))
+        running.entry = replace(running.entry, slot=slot, missed=0, run=None, request=None)
 
     def _collect(self, running: _Running) -> None:
         """The pipe is closed: the worker has ended, well or not."""
@@ -378,7 +394,10 @@ class Supervisor:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)  # this one: another worker's end is not ours to collect here
         if os.WIFSIGNALED(status):
-            reason = text("the worker was ended by signal {number}", number=os.WTERMSIG(status))
+            reason = text(
+                "the worker was ended by signal {number}",
+                number=processes.signal_name(os.WTERMSIG(status)),
+            )
         else:
             reason = text("the worker ended with exit code {number}", number=os.WEXITSTATUS(status))
         with open_database(self._path) as db, db.transaction():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -71,7 +72,7 @@ class Screen:
         self._before = before
         self._width = width
         self._zone = ZoneInfo(manifest.settings.timezone)
-        self._entries: dict[str, PlannedRun] = {}
+        self._entries: dict[tuple[str, datetime | None], PlannedRun] = {}
         self._at = before.booted
         self._owner = ""
         self._held: dict[str, list[str]] = {}
@@ -80,7 +81,7 @@ class Screen:
     def planned(self, plan: Plan, view: StateView) -> None:
         say = self._say
         self._at = plan.at
-        self._entries = {entry.job: entry for entry in plan.starting}
+        self._entries = {(entry.job, entry.slot): entry for entry in plan.starting}
         self._told(
             say(
                 "APPLY  {path}  manifest {fingerprint}  {host}  {moment}",
@@ -127,6 +128,8 @@ class Screen:
             self._show_progress(job, event)
             return
         self._count(event)
+        if event["event"] == "started":
+            self._ended.discard(job)  # one of several runs of the job, one after the other
         lines = self._lines(job, event)
         if not lines:
             return
@@ -174,7 +177,8 @@ class Screen:
         say = self._say
         match event["event"]:
             case "started":
-                return ["", *self._wrapped(self._head(job, int(event["run"])))]
+                slot = datetime.fromisoformat(event["slot"]) if event.get("slot") else None
+                return ["", *self._wrapped(self._head(job, slot, int(event["run"])))]
             case "step_done":
                 steps = len(self._manifest.jobs[job].steps)
                 begin = f"  {event['position']}/{steps} {event['kind']:<17} "
@@ -204,19 +208,19 @@ class Screen:
     def _wrapped(self, line: str) -> list[str]:
         return columns.wrapped(line, self._width, indent=4)
 
-    def _head(self, job: str, run: int) -> str:
-        entry = self._entries.get(job)
-        if entry is None or entry.slot is None:
+    def _head(self, job: str, slot: datetime | None, run: int) -> str:
+        if slot is None:
             return self._say("{job}  by hand, run r{run}", job=job, run=str(run))
-        hour = self._say.hour(entry.slot, self._zone, self._at)
+        entry = self._entries.get((job, slot))  # none of a slot that joined after the plan
+        hour = self._say.hour(slot, self._zone, self._at)
         values = {"job": job, "hour": hour, "run": str(run)}  # a handle has no thousands
-        if entry.run is not None:
+        if entry is not None and entry.run is not None:
             return self._say(
                 "{job}  slot {hour} once more, after r{lost} was lost; run r{run}",
                 **values,
                 lost=str(entry.run),
             )
-        late = gap.delay(entry, self._at)
+        late = None if entry is None else gap.delay(entry, self._at)
         if late is None:
             return self._say("{job}  slot {hour}, run r{run}", **values)
         return self._say(

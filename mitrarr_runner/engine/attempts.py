@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import FrameType
@@ -51,13 +51,30 @@ class Spent(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a run ended; result is what the store keeps of its steps."""
+    """How a run ended; steps: an account of each one that did."""
 
     outcome: Outcome
     code: str
-    reason: str
+    reason: Text
     seconds: float
-    result: Mapping[str, object]
+    steps: Sequence[Mapping[str, object]] = ()
+
+    @property
+    def result(self) -> Mapping[str, object]:
+        """What the store keeps of it."""
+        return {"steps": list(self.steps), "reason": to_data(self.reason)}
+
+
+def last_line(order: Order, end: End) -> str | None:
+    """What closes the log of a run that was broken off; else its last step has closed it."""
+    say = Catalogue(order.manifest.settings.language or "en")
+    if end.outcome is Outcome.TIMEOUT:
+        return f"-- {say(text('timed out after {span}', span=say.span(order.job.timeout)))}"
+    if end.outcome in (Outcome.STOPPED, Outcome.REPLACED):
+        return f"-- {say(end.reason)}"
+    if end.code == "cpu_limit":
+        return f"-- {end.outcome.value}: {say(end.reason)}"
+    return None
 
 
 @dataclass(slots=True)
@@ -81,7 +98,7 @@ def run(
     account = _Account()
     outcome, code, reason = Outcome.OK, "ok", text("")
     try:
-        with _deadline(order, run_id), _stoppable(account), _frugal(order.job.limits):
+        with _deadline(order, run_id, capture), _stoppable(account), _frugal(order.job.limits):
             outcome, code, reason = _all(order, run_id, held, capture, log, reporter, account)
     except TimedOut:
         outcome, code = Outcome.TIMEOUT, "timeout"
@@ -93,8 +110,7 @@ def run(
         limit = Catalogue("en").span(order.job.limits.cpu or 0)
         reason = text("it used more CPU than limits.cpu allows ({limit})", limit=limit)
     seconds = order.clock.monotonic() - started
-    result: dict[str, object] = {"steps": account.steps, "reason": to_data(reason)}
-    return End(outcome, code, str(reason), seconds, result)
+    return End(outcome, code, reason, seconds, account.steps)
 
 
 def _all(
@@ -323,9 +339,9 @@ def _frugal(limits: Limits) -> Iterator[None]:
 
 
 @contextmanager
-def _deadline(order: Order, run_id: int) -> Iterator[None]:
+def _deadline(order: Order, run_id: int, capture: Capture) -> Iterator[None]:
     def late(_signal: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGALRM, lambda *_: _give_up(order, run_id))
+        signal.signal(signal.SIGALRM, lambda *_: _give_up(order, run_id, capture))
         signal.setitimer(signal.ITIMER_REAL, 2 * GRACE)
         raise TimedOut
 
@@ -337,17 +353,22 @@ def _deadline(order: Order, run_id: int) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _give_up(order: Order, run_id: int) -> Any:
+def _give_up(order: Order, run_id: int, capture: Capture) -> Any:
     """The step did not let go of its own accord: write the end, end the tree, leave."""
+    reason = text("the step did not end by itself")
+    end = End(Outcome.TIMEOUT, "timeout", reason, 0.0)
     with contextlib.suppress(Exception), _store(order)() as db, db.transaction():
         runs.finish(
             db,
             run_id,
-            Outcome.TIMEOUT,
-            code="timeout",
-            reason="the step did not end by itself",
+            end.outcome,
+            code=end.code,
+            reason=str(end.reason),
             seconds=None,
             now=order.clock.now(),
         )
     processes.end_descendants(1.0)
+    with contextlib.suppress(Exception):
+        capture.line(str(last_line(order, end)))
+        capture.close(1.0)
     os._exit(1)

@@ -119,7 +119,10 @@ def resume(
                 start = max(found.at, known.floor, known.last_slot or found.at)
                 unseen = [slot for slot in slots_between(job, start, now) if slot > start]
                 not_run += len(unseen)
-            if not catch_up:
+            if catch_up:
+                slots.forget_paused(db, manifest, name, found.at)
+                jobs.reopen(db, manifest, name, found.at)
+            else:
                 jobs.raise_floor(db, manifest, name, now)
         detail = {
             "manifest": manifest,

@@ -8,7 +8,7 @@ while the manifest is broken; `strict` is for verbs that must not (plan).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,7 +21,9 @@ from mitrarr_runner.manifest.loaded import find_manifest
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.manifest.problem import Level, Problem
 from mitrarr_runner.site import Site
+from mitrarr_runner.store import facts
 from mitrarr_runner.store.database import Database, open_database, open_readonly
+from mitrarr_runner.store.pauses import Paused
 from mitrarr_runner.text import Text, text
 
 _MANIFESTS = (".json", ".yaml", ".yml")
@@ -183,6 +185,43 @@ def destination_place(call: Call, given: str | None, destination: str) -> Place:
         hint=did_you_mean(destination, found.manifest.destinations)
         or text("declare it under destinations: in the manifest, or name that with --config"),
     )
+
+
+def resume_place(call: Call, given: str | None, kind: Paused, name: str) -> Place:
+    """The place where something is paused, whether a manifest knows it or not: a pause that was
+    taken while the manifest could not be read may be of nothing, and must end all the same.
+
+    Else the place that declares it. A pause under a name that no manifest of the site has any more
+    is found last; the place's manifest then goes by that name.
+    """
+    found = place(call, given)
+    holders = _holders(found, kind, name)
+    if name in declared(found.manifest, kind) or found.manifest.name in holders:
+        return found
+    if given is None:
+        for other in _others(call, found):
+            if name in declared(other.manifest, kind):
+                return other
+            if other.manifest.name in _holders(other, kind, name):
+                return other
+    if holders:
+        return replace(found, manifest=replace(found.manifest, name=holders[0]))
+    if kind is Paused.JOB:
+        return job_place(call, given, name)
+    return destination_place(call, given, name)
+
+
+def declared(manifest: Manifest, kind: Paused) -> Collection[str]:
+    """The names that can be paused."""
+    return manifest.jobs if kind is Paused.JOB else manifest.destinations
+
+
+def _holders(found: Place, kind: Paused, name: str) -> tuple[str, ...]:
+    db = found.open_readonly()
+    if db is None:
+        return ()
+    with db:
+        return facts.paused_in(db, kind, name)
 
 
 def place_with(call: Call, given: str | None, wanted: Callable[[Manifest], bool]) -> Place:

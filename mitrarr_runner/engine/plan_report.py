@@ -10,6 +10,7 @@ from mitrarr_runner.engine import plan_words as words
 from mitrarr_runner.engine.notes import Noted
 from mitrarr_runner.engine.preview import DESCRIBED, Described, Preview
 from mitrarr_runner.engine.report import columns
+from mitrarr_runner.engine.saved_plan import Kept
 from mitrarr_runner.manifest.diff import ChangeKind
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.text import Catalogue, plural, text
@@ -193,5 +194,5 @@ def _foot(shown: Preview, say: Catalogue) -> Iterator[str]:
         yield say("The counts are of this instant; apply counts again.")
     if shown.changes or shown.base is not None:
         yield say("For a merge request: --format md")
-    elif shown.now:
+    elif shown.now and not isinstance(shown, Kept):
         yield say("To do exactly this later: --out FILE, then apply FILE")

@@ -152,6 +152,8 @@ def _due_next(
             continue
         if pause is not None and pause.until is not None and slots and slots[0] < pause.until:
             slots = upcoming(job, max(pause.until - _SECOND, now - jitter_of(job)), AHEAD)
+        if slots and all(slot in claimed for slot in slots):  # the clock was set back past them
+            slots = upcoming(job, slots[-1], 1 + len(claimed))
         floor = view.memories[name].floor
         slot = next((slot for slot in slots if slot not in claimed and slot > floor), None)
         if slot is not None:

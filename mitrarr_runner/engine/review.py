@@ -159,7 +159,10 @@ def _of_volume(change: Change, review: Review) -> Note:
     if label in review.old.volumes:
         before = replay(readings, rule_of(review.old, label), review.now)
     shown = tuple((one.at, one.value) for one in after.warnings[-DATES:])
-    return Note(_warnings(after, before, review.now), None, shown)
+    told = _warnings(after, before, review.now)
+    if len(shown) < len(after.warnings):
+        told = text("{told}; the newest {count}:", told=told, count=len(shown))
+    return Note(told, None, shown)
 
 
 def _warnings(after: Replay, before: Replay | None, now: datetime) -> Text:

@@ -17,7 +17,7 @@ from mitrarr_runner import atomic
 from mitrarr_runner.clock import epoch, from_epoch, iso
 from mitrarr_runner.engine.notes import Note, Noted
 from mitrarr_runner.engine.preview import Described, Preview, Steps
-from mitrarr_runner.engine.saved_plan import SavedPlan
+from mitrarr_runner.engine.saved_plan import Kept, SavedPlan
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.manifest import build
 from mitrarr_runner.manifest.diff import Change, ChangeKind
@@ -195,7 +195,7 @@ def _restored(data: Mapping[str, Any]) -> SavedPlan:
         tuple(map(_memory, data["memories"])),
     )
     steps = map(_steps, shown["steps"])
-    preview = Preview(
+    preview = Kept(
         manifest,
         str(shown["path"]),
         str(data["host"]),

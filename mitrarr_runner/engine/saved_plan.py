@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
-from mitrarr_runner.clock import iso
 from mitrarr_runner.engine.preview import Preview
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.manifest.diff import changes
@@ -28,13 +28,18 @@ NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Kept(Preview):
+    """A preview out of a file: who reads it needs no advice how to keep it."""
+
+
+@dataclass(frozen=True, slots=True)
 class SavedPlan:
     """path: of the manifest, absolute; root: of the site; preview: what was shown, and its plan."""
 
     path: Path
     root: Path
     host: str
-    preview: Preview
+    preview: Kept
 
     @property
     def plan(self) -> Plan:
@@ -59,8 +64,9 @@ def moved(
     found = list(_moved_manifest(saved, manifest, root))
     if view.drain is not None and saved.plan.starting:
         found.append(text("nothing new is started: draining"))
+    zone = ZoneInfo(manifest.settings.timezone)
     for entry in saved.plan.starting:
-        why = _moved_entry(entry, view, now)
+        why = _moved_entry(entry, view, now, zone)
         if why is not None:
             found.append(text("{job}: {why}", job=entry.job, why=why))
     return tuple(found)
@@ -74,8 +80,9 @@ def stale(saved: SavedPlan, file: str, found: tuple[Text, ...]) -> UsageError:
     if len(found) > NAMED:
         more = plural("{count} more", "{count} more", len(found) - NAMED)
         told = text("{before}; {after}", before=told, after=more)
+    at = _local(saved.plan.at, ZoneInfo(saved.preview.manifest.settings.timezone))
     return UsageError(
-        text("the plan of {at} is stale: {moved}", at=iso(saved.plan.at), moved=told),
+        text("the plan of {at} is stale: {moved}", at=at, moved=told),
         code="plan_stale",
         hint=text(
             "see it: mitrarr plan {file}; make a new one: mitrarr plan {path} --out {file}",
@@ -83,6 +90,14 @@ def stale(saved: SavedPlan, file: str, found: tuple[Text, ...]) -> UsageError:
             path=str(saved.path),
         ),
     )
+
+
+def _local(instant: datetime, zone: ZoneInfo) -> str:
+    """As people of the site read the clock, in the form that `why JOB SLOT` takes; a refusal is
+    made before it is known in which language it will be read.
+    """
+    local = instant.astimezone(zone)
+    return local.isoformat(timespec="seconds" if local.second else "minutes")
 
 
 def _moved_manifest(saved: SavedPlan, manifest: Manifest, root: Path) -> Iterator[Text]:
@@ -99,7 +114,7 @@ def _moved_manifest(saved: SavedPlan, manifest: Manifest, root: Path) -> Iterato
     yield text("the manifest has changed: {keys}", keys=shown or manifest.fingerprint)
 
 
-def _moved_entry(entry: PlannedRun, view: StateView, now: datetime) -> Text | None:
+def _moved_entry(entry: PlannedRun, view: StateView, now: datetime, zone: ZoneInfo) -> Text | None:
     """Why this run may not be made any more, or not yet."""
     pause = view.pauses.get(entry.job)
     running = view.running.get(entry.job)
@@ -108,13 +123,13 @@ def _moved_entry(entry: PlannedRun, view: StateView, now: datetime) -> Text | No
     if running is not None and entry.code != "replace":
         return text("{run} is still running", run=running.handle)
     if entry.due_at > now:
-        return text("not due before {at}", at=iso(entry.due_at))
+        return text("not due before {at}", at=_local(entry.due_at, zone))
     if entry.action is Action.RECOVER:
         return _moved_recovery(entry, view)
     if entry.request is not None:
         asked = {request.id for request in view.requests}
         return None if entry.request in asked else text("what was asked for has been done")
-    return _moved_slot(entry, view, now)
+    return _moved_slot(entry, view, now, zone)
 
 
 def _moved_recovery(entry: PlannedRun, view: StateView) -> Text | None:
@@ -124,11 +139,11 @@ def _moved_recovery(entry: PlannedRun, view: StateView) -> Text | None:
     return text("r{run} needs no recovery any more", run=entry.run)
 
 
-def _moved_slot(entry: PlannedRun, view: StateView, now: datetime) -> Text | None:
+def _moved_slot(entry: PlannedRun, view: StateView, now: datetime, zone: ZoneInfo) -> Text | None:
     """A slot is free while it has no row and lies after whatever was handled last."""
     if entry.slot is None:
         return None
-    slot = iso(entry.slot)
+    slot = _local(entry.slot, zone)
     row = view.slots.get(entry.job, {}).get(entry.slot)
     if row is not None:
         if row.state is SlotState.QUEUED:

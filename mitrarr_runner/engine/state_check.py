@@ -6,7 +6,7 @@ place before its row is written) is not reported. Names no file and no person: h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -28,22 +28,32 @@ _ON_ITS_WAY = 3600
 
 
 class Soundness(StrEnum):
-    """warning: harmless, but somebody may want to know; damaged: `check` ends with exit code 4."""
+    """warning: harmless, but somebody may want to know. newer: whole as far as it can be told, but
+    this program does not know its form. newer and damaged: `check` ends with exit code 4.
+    """
 
     GOOD = "good"
     WARNING = "warning"
+    NEWER = "newer"
     DAMAGED = "damaged"
+
+    @property
+    def bad(self) -> bool:
+        return self in (Soundness.NEWER, Soundness.DAMAGED)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. subject: the store's path below the root, or a folder's."""
+    """One thing that was looked at. subject: the store's path below the root, or a folder's.
+    hint: what to do, where the trouble is not just damage.
+    """
 
     name: str
     subject: str
     state: Soundness
     message: Text
     count: int = 0
+    hint: Text | None = None
 
 
 def stores(site: Site, more: Iterable[Path] = ()) -> tuple[Path, ...]:
@@ -70,7 +80,15 @@ def check(site: Site, paths: Iterable[Path], now: datetime) -> tuple[Check, ...]
 
 
 def sound(checks: Iterable[Check]) -> bool:
-    return all(check.state is not Soundness.DAMAGED for check in checks)
+    return not any(check.state.bad for check in checks)
+
+
+def first_words(found: Sequence[str]) -> str:
+    """The first finding of SQLite's own check as one line: it heads several with the name of the
+    database, and puts them into one row.
+    """
+    lines = found[0].splitlines() or [""]
+    return next((line for line in lines if not line.startswith("*** in ")), lines[0])
 
 
 def _store(site: Site, path: Path) -> tuple[list[Check], dict[str, Place] | None]:
@@ -86,13 +104,16 @@ def _store(site: Site, path: Path) -> tuple[list[Check], dict[str, Place] | None
                 return checks, None
             return [*checks, *_rows(db, site, name)], soundness.originals(db)
     except StateError as error:
-        return [Check(error.code, name, Soundness.DAMAGED, error.message)], None
+        newer = error.code == "store_newer"
+        state = Soundness.NEWER if newer else Soundness.DAMAGED
+        hint = error.hint if newer else None
+        return [Check(error.code, name, state, error.message, hint=hint)], None
 
 
 def _file(db: Database, name: str) -> Iterator[Check]:
     wrong = soundness.integrity(db)
     if wrong:
-        message = text("the file is damaged: {first}", first=wrong[0])
+        message = text("the file is damaged: {first}", first=first_words(wrong))
         yield Check("integrity", name, Soundness.DAMAGED, message, len(wrong))
         return
     yield Check("integrity", name, Soundness.GOOD, text("the file is whole"))

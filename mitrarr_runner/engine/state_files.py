@@ -28,6 +28,7 @@ from pathlib import Path
 from mitrarr_runner import atomic, footing
 from mitrarr_runner.clock import iso
 from mitrarr_runner.delivery import site_key
+from mitrarr_runner.engine.state_check import first_words
 from mitrarr_runner.errors import StateError, UsageError
 from mitrarr_runner.site import Site
 from mitrarr_runner.store import soundness
@@ -118,7 +119,7 @@ def no_room(folder: Path) -> Iterator[None]:
             raise
         raise StateError(
             text("there is no room for the copy in {folder}", folder=str(folder)),
-            code="backupno_room",
+            code="backup_no_room",
             hint=text("make room, or name another disk; nothing was changed"),
         ) from error
 
@@ -161,22 +162,33 @@ def _store_copied(path: Path, site: Site, work: Path) -> Copied:
 
 
 def sound_schema(target: Path, shown: Path) -> int:
-    """The schema of a store that nobody has open. Raises StateError where it is not whole."""
-    db = open_readonly(target)
+    """The schema of a store that nobody has open. Raises StateError where it is not whole, which
+    names `shown`: the file that a person knows, not the copy that is looked at.
+    """
     found: tuple[str, ...] = ("empty",)
     schema = 0
-    if db is not None:
-        with db:
-            found, schema = soundness.integrity(db), version_of(db)
+    try:
+        db = open_readonly(target)
+        if db is not None:
+            with db:
+                found, schema = soundness.integrity(db), version_of(db)
+    except StateError as error:
+        if error.code != "store_damaged":
+            raise
+        raise _damaged(shown, str(error.message.values["reason"])) from error
     for beside in ("-wal", "-shm"):
         target.with_name(target.name + beside).unlink(missing_ok=True)
     if found:
-        raise StateError(
-            text("the store is damaged: {path} ({reason})", path=str(shown), reason=found[0]),
-            code="store_damaged",
-            hint=text("no copy was made of it; see what is wrong: mitrarr state check"),
-        )
+        raise _damaged(shown, first_words(found))
     return schema
+
+
+def _damaged(path: Path, reason: str) -> StateError:
+    return StateError(
+        text("the store is damaged: {path} ({reason})", path=str(path), reason=reason),
+        code="store_damaged",
+        hint=text("no copy was made of it; see what is wrong: mitrarr state check"),
+    )
 
 
 def _small_files(site: Site) -> Iterator[Path]:

@@ -60,7 +60,7 @@ def restore(site: Site, file: Path, now: datetime) -> Restored:
     Raises StateError, and changes nothing, where the copy is damaged or newer than this program,
     its key does not fit its store, or somebody works in the site.
     """
-    footing.check(site.state)
+    footing.check(site.state, making=True)
     home = site.state.resolve()
     home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _opened(file) as stream, _alone(site):
@@ -77,6 +77,12 @@ def restore(site: Site, file: Path, now: datetime) -> Restored:
         (home / _MARK).unlink()
     site.make()
     return Restored(copy, aside)
+
+
+def look(file: Path) -> Copy:
+    """What a copy says of itself, before anybody is asked to agree to it. Raises as `restore`."""
+    with _opened(file) as stream, _unfit(file), tarfile.open(fileobj=stream, mode="r:") as tar:
+        return _listed(tar)
 
 
 def _prefix(home: Path) -> str:
@@ -114,14 +120,20 @@ def _unpack(stream: IO[bytes], file: Path, fresh: Path) -> Copy:
     """The files of a copy, each with the bytes and the hash that the copy's list says."""
     fresh.mkdir(mode=0o700)
     (fresh / _MARK).touch()
+    with _unfit(file), tarfile.open(fileobj=stream, mode="r:") as tar:
+        copy = _listed(tar)
+        for wanted in copy.files:
+            _extract(tar, wanted, fresh)
+    return copy
+
+
+@contextmanager
+def _unfit(file: Path) -> Iterator[None]:
+    """Whatever reading raises where a file is no copy, told as one that is damaged."""
     try:
-        with tarfile.open(fileobj=stream, mode="r:") as tar:
-            copy = _listed(tar)
-            for wanted in copy.files:
-                _extract(tar, wanted, fresh)
+        yield
     except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError) as error:
         raise _damaged(file) from error
-    return copy
 
 
 def _listed(tar: tarfile.TarFile) -> Copy:

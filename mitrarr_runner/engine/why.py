@@ -17,7 +17,7 @@ from mitrarr_runner.engine import why_run
 from mitrarr_runner.engine.report.history import slot_reason
 from mitrarr_runner.engine.state import gather, is_lost
 from mitrarr_runner.manifest.model import Job, Manifest
-from mitrarr_runner.plan import Plan, PlannedRun, StateView, jitter_of, plan, upcoming
+from mitrarr_runner.plan import Plan, PlannedRun, StateView, jitter_of, not_repeated, plan, upcoming
 from mitrarr_runner.site import Site
 from mitrarr_runner.store import evidence, runs
 from mitrarr_runner.store.database import Database
@@ -187,7 +187,7 @@ def _claimed(question: Question, db: Database, row: SlotRow, slot: datetime) -> 
 
 
 def _missed(question: Question, db: Database, row: SlotRow) -> Iterator[Text]:
-    yield slot_reason(row)
+    yield _why_missed(question, row)
     if row.until is not None:
         yield text(
             "every slot from {first} to {last} was missed",
@@ -202,6 +202,15 @@ def _missed(question: Question, db: Database, row: SlotRow) -> Iterator[Text]:
             run=instead.handle,
             slot=question.hour(instead.slot),
         )
+
+
+def _why_missed(question: Question, row: SlotRow) -> Text:
+    """With how many were caught up instead, while the job says so still."""
+    if question.job is not None and row.code == "catch_up_all":
+        told = not_repeated(question.job)
+        if str(told) == row.reason:
+            return told
+    return slot_reason(row)
 
 
 def _held_up(question: Question, db: Database, row: SlotRow) -> Iterator[Text]:

@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from mitrarr_runner import locks, processes
-from mitrarr_runner.clock import Clock
+from mitrarr_runner.clock import Clock, iso
 from mitrarr_runner.engine import attempts
 from mitrarr_runner.engine.capture import Capture
 from mitrarr_runner.engine.orders import Order, Reporter, store_trouble
@@ -33,13 +33,16 @@ from mitrarr_runner.store.database import Database, open_database
 from mitrarr_runner.store.requests import Asked
 from mitrarr_runner.store.runs import Outcome, ProcessId
 from mitrarr_runner.store.slots import SlotState
-from mitrarr_runner.text import Text, text, to_data
+from mitrarr_runner.text import Text, text
 
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL for what a job started."""
 
 _REPLACER = "overlap: replace"
 """Who asked a run to end so that the next slot can start."""
+
+_BY_HAND = "by hand"
+"""The reason that such a request has when no slot is to start but a run that was asked for."""
 
 _CPU_MARGIN = 5
 """Seconds of CPU between SIGXCPU and SIGKILL: in them the worker breaks its step off, ends what is
@@ -201,6 +204,7 @@ def _ask_to_stop(db: Database, order: Order, running: runs.Run) -> None:
             order.job.name,
             Asked.STOP,
             actor=_REPLACER,
+            reason=_BY_HAND if order.slot is None else "",
             now=order.clock.now(),
         )
     if processes.started(running.process.pid) == running.process.started:
@@ -288,7 +292,8 @@ def me(clock: Clock) -> ProcessId:
 
 
 def _one(order: Order, run: int, held: Held, reporter: Reporter) -> int:
-    reporter.tell("started", job=order.job.name, run=run)
+    slot = None if order.slot is None else iso(order.slot)
+    reporter.tell("started", job=order.job.name, slot=slot, run=run)
     log = EventLog(order.site.main_log, order.clock)
     log.event("run_started", job=order.job.name, run=f"r{run}", cause=order.cause.value)
     capture = Capture(order.site.run_logs / order.job.name / f"{run}.log")
@@ -304,8 +309,12 @@ def _one(order: Order, run: int, held: Held, reporter: Reporter) -> int:
     stray = processes.end_descendants(GRACE)
     if stray:
         log.event("stray_processes_ended", job=order.job.name, run=f"r{run}", count=stray)
+    end = _as_asked(order, end)
+    line = attempts.last_line(order, end)
+    if line is not None:
+        capture.line(line)
     capture.close()
-    _record(order, run, end)
+    end = _record(order, run, end)
     log.event(
         "run_finished",
         job=order.job.name,
@@ -320,7 +329,29 @@ def _one(order: Order, run: int, held: Held, reporter: Reporter) -> int:
     return 0 if end.outcome in (*runs.GOOD, Outcome.SKIPPED) else 1
 
 
-def _record(order: Order, run: int, end: attempts.End) -> None:
+def _as_asked(order: Order, end: attempts.End) -> attempts.End:
+    """The end of a run that was asked to end, with who asked; a store in trouble is no reason not
+    to have one."""
+    if end.outcome is not Outcome.STOPPED:
+        return end
+    with contextlib.suppress(StateError), open_database(store_path(order)) as db:
+        return _named(end, requests.waiting(db, order.manifest.name, Asked.STOP, order.job.name))
+    return end
+
+
+def _named(end: attempts.End, asked: list[requests.Request]) -> attempts.End:
+    """Who asked first is who ended it; nobody did where it was a signal alone (Ctrl-C)."""
+    if end.outcome is not Outcome.STOPPED or not asked:
+        return end
+    if asked[0].actor != _REPLACER:
+        return replace(end, reason=_ended_by(asked[0]))
+    reason = text("replaced by the next slot's run")
+    if asked[0].reason == _BY_HAND:
+        reason = text("replaced by a run that was asked for by hand")
+    return replace(end, outcome=Outcome.REPLACED, code="replaced", reason=reason)
+
+
+def _record(order: Order, run: int, end: attempts.End) -> attempts.End:
     """Write the end; where the store is full or busy, try for a while: what was done must not
     count as lost."""
     deadline = time.monotonic() + _RECORD_WAIT
@@ -333,26 +364,23 @@ def _record(order: Order, run: int, end: attempts.End) -> None:
         time.sleep(0.5)
 
 
-def _write_end(order: Order, run: int, end: attempts.End) -> None:
-    outcome, reason, result = end.outcome, end.reason, end.result
+def _write_end(order: Order, run: int, end: attempts.End) -> attempts.End:
     with open_database(store_path(order)) as db, db.transaction():
-        for request in requests.waiting(db, order.manifest.name, Asked.STOP, order.job.name):
+        asked = requests.waiting(db, order.manifest.name, Asked.STOP, order.job.name)
+        for request in asked:
             requests.done(db, request.id, order.clock.now())
-            if outcome is Outcome.STOPPED and request.actor == _REPLACER:
-                outcome = Outcome.REPLACED
-            elif outcome is Outcome.STOPPED:
-                told = _ended_by(request)
-                reason, result = str(told), {**result, "reason": to_data(told)}
+        end = _named(end, asked)
         runs.finish(
             db,
             run,
-            outcome,
+            end.outcome,
             code=end.code,
-            reason=reason,
+            reason=str(end.reason),
             seconds=end.seconds,
             now=order.clock.now(),
-            result=result,
+            result=end.result,
         )
+    return end
 
 
 def _ended_by(request: requests.Request) -> Text:

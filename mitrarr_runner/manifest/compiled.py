@@ -24,7 +24,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mitrarr_runner import atomic, resources
+from mitrarr_runner import atomic, footing, resources
 from mitrarr_runner.clock import epoch, from_epoch
 from mitrarr_runner.manifest import build, files, garbage
 from mitrarr_runner.manifest.files import Stamp
@@ -98,14 +98,14 @@ def remembered(shown: str, *, environment: Mapping[str, str], cwd: Path) -> Reme
 
 
 def save(loaded: Loaded) -> None:
-    """Keep a good manifest for `recall`; does nothing where the site has no state yet, or where
-    another path has an entry under the same name (a checkout that is only looked at). Raises
-    OSError where the state cannot be written."""
+    """Keep a good manifest for `recall`; does nothing where the site has no state yet or another
+    user's, or where another path has an entry under the same name (a checkout that is only looked
+    at). Raises OSError where the state cannot be written."""
     manifest = loaded.manifest
     if manifest is None or manifest.path is None or loaded.data is None:
         return
     site = Site(manifest.root)
-    if not site.compiled.is_dir():
+    if not site.compiled.is_dir() or not footing.ours(site.state):
         return
     other = (_read(_key_file(site, manifest.name)) or {}).get("path")
     if isinstance(other, str) and other != str(manifest.path) and Path(other).exists():

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import cast
 from zoneinfo import ZoneInfo
 
-from mitrarr_runner import templates
+from mitrarr_runner import processes, templates
 from mitrarr_runner.clock import iso
 from mitrarr_runner.errors import FailedError, UsageError
 from mitrarr_runner.manifest.model import Job
@@ -201,16 +201,6 @@ def _over(code: int, used: float, limit: int) -> bool:
     return code == -signal.SIGXCPU or (code == -signal.SIGKILL and used >= limit)
 
 
-def signal_name(number: int) -> str:
-    """11 -> "11 (SIGSEGV)"; real-time signals, and what this host does not know, have no name."""
-    if number >= signal.SIGRTMIN:
-        return str(number)
-    try:
-        return f"{number} ({signal.Signals(number).name})"
-    except ValueError:
-        return str(number)
-
-
 def template_values(context: Context) -> dict[str, object]:
     """NAMES filled in; a run by hand has no slot and stands for now."""
     run = context.run
@@ -235,7 +225,7 @@ def _filled(word: str, values: Mapping[str, object]) -> str:
 
 def _judged(name: str, code: int, options: Options) -> StepResult:
     if code < 0:
-        number = signal_name(-code)
+        number = processes.signal_name(-code)
         message = text("{program}: ended by signal {number}", program=name, number=number)
         return StepResult(StepOutcome.FAILED, "command_signal", message, {"exit_code": code})
     message = text("{program}: exit code {number}", program=name, number=code)

@@ -14,6 +14,7 @@ from datetime import datetime
 from mitrarr_runner.clock import epoch, from_epoch
 from mitrarr_runner.errors import StateError
 from mitrarr_runner.store.database import Database
+from mitrarr_runner.store.pauses import Paused
 from mitrarr_runner.text import text
 
 UNREADABLE: tuple[type[Exception], ...] = (StateError, sqlite3.Error)
@@ -138,6 +139,21 @@ def paused(db: Database, manifest: str | None, job: str, now: datetime) -> bool:
         now=epoch(now),
     )
     return row is not None
+
+
+def has_jobs(db: Database, manifest: str) -> bool:
+    """Whether any job of a manifest of that name was ever known."""
+    return db.row("SELECT 1 FROM jobs WHERE manifest = :name LIMIT 1", name=manifest) is not None
+
+
+def paused_in(db: Database, kind: Paused, name: str) -> tuple[str, ...]:
+    """The manifests under whose names a job or destination has a pause, its end passed or not."""
+    rows = db.rows(
+        "SELECT manifest FROM pauses WHERE kind = :kind AND name = :name ORDER BY manifest",
+        kind=kind.value,
+        name=name,
+    )
+    return tuple(row["manifest"] for row in rows)
 
 
 def quarantined(db: Database) -> Mapping[str, Pile]:

@@ -32,7 +32,7 @@ class IncidentState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Incident:
     """since: when the problem began; fired_at: when somebody was first told; ack_at: when somebody
-    took it over (no more repeats until it worsens).
+    took it over (no more repeats until it worsens); manifest: whose it is.
     """
 
     id: int
@@ -47,6 +47,7 @@ class Incident:
     ack_by: str = ""
     ack_reason: str = ""
     ack_at: datetime | None = None
+    manifest: str = ""
 
     @property
     def handle(self) -> str:
@@ -67,19 +68,30 @@ class StoredNotice:
     not_before: datetime
 
 
-def open_incidents(db: Database, manifest: str) -> tuple[Incident, ...]:
-    """Every incident that is pending or firing, oldest first."""
+def open_incidents(db: Database, manifest: str | None) -> tuple[Incident, ...]:
+    """Every incident that is pending or firing, oldest first; None = of whatever manifest."""
     rows = db.rows(
-        "SELECT * FROM incidents WHERE manifest = :manifest AND state <> 'closed' ORDER BY id",
+        "SELECT * FROM incidents WHERE (:manifest IS NULL OR manifest = :manifest)"
+        " AND state <> 'closed' ORDER BY id",
         manifest=manifest,
     )
     return tuple(_incident(row) for row in rows)
 
 
-def get(db: Database, manifest: str, number: int) -> Incident | None:
-    """The incident with the handle `A<number>`, closed ones included."""
+def manifests(db: Database) -> tuple[str, ...]:
+    """The names of the manifests that have an open incident."""
+    rows = db.rows(
+        "SELECT DISTINCT manifest FROM incidents WHERE state <> 'closed' ORDER BY manifest"
+    )
+    return tuple(row["manifest"] for row in rows)
+
+
+def get(db: Database, manifest: str | None, number: int) -> Incident | None:
+    """The incident with the handle `A<number>`, closed ones included; None = of whatever manifest
+    (handles are unique in a store).
+    """
     row = db.row(
-        "SELECT * FROM incidents WHERE manifest = :manifest AND id = :id",
+        "SELECT * FROM incidents WHERE (:manifest IS NULL OR manifest = :manifest) AND id = :id",
         manifest=manifest,
         id=number,
     )
@@ -269,6 +281,7 @@ def _incident(row: Row) -> Incident:
         ack_by=row["ack_by"],
         ack_reason=row["ack_reason"],
         ack_at=_moment(row["ack_at"]),
+        manifest=row["manifest"],
     )
 
 

@@ -87,6 +87,18 @@ def forget_future(db: Database, manifest: str, now: datetime) -> int:
     )
 
 
+def reopen(db: Database, manifest: str, job: str, since: datetime) -> None:
+    """Let the next plans look at the slots from `since` on again; those with a row stay what they
+    are. Needs a transaction."""
+    db.execute(
+        "UPDATE jobs SET last_slot = :before WHERE manifest = :manifest AND job = :job"
+        " AND last_slot > :before",
+        manifest=manifest,
+        job=job,
+        before=epoch(since) - 1,
+    )
+
+
 def raise_floor(db: Database, manifest: str, job: str, floor: datetime) -> None:
     """Leave everything up to `floor` out of the next plans. Needs a transaction."""
     db.execute(

@@ -183,3 +183,15 @@ def _row(data: Row) -> SlotRow:
         None if data["until"] is None else from_epoch(data["until"]),
         from_epoch(data["at"]),
     )
+
+
+def forget_paused(db: Database, manifest: str, job: str, since: datetime) -> None:
+    """Take back that slots from `since` on were left out for a pause: they are to be caught up.
+    Needs a transaction."""
+    db.execute(
+        "DELETE FROM slots WHERE manifest = :manifest AND job = :job AND state = 'paused'"
+        " AND slot >= :since",
+        manifest=manifest,
+        job=job,
+        since=epoch(since),
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -76,3 +78,59 @@ def test_nothing_open(site: Any, mitrarr: Call, job: Job) -> None:
     assert mitrarr("alerts", "list").out == "no incident is open\n"
     assert mitrarr("alerts", "list", "--format", "json").json["incidents"] == []
     assert not (site.root / "state").exists(), "looking must not make anything"
+
+
+# -- several manifests in one site
+
+
+def second(site: Any, name: str, **settings: str) -> Any:
+    """Another manifest beside the usual one, with a job that fails; applied once."""
+    path = site.manifest_path.with_name(f"{name}.json")
+    data = json.loads(site.manifest_path.read_text(encoding="utf-8"))
+    data["settings"] |= settings
+    path.write_text(json.dumps({**data, "name": name}), encoding="utf-8")
+    assert site.run("apply", str(path)).code == 0
+    assert site.run("run", "a", "--config", str(path)).code == 1
+    return path
+
+
+def test_an_incident_of_another_manifest_of_the_store_is_seen_and_taken_over(
+    site: Any, mitrarr: Call, job: Job
+) -> None:
+    """Also once that manifest is gone: a handle is unique in a store."""
+    site.write(jobs={"a": job("false")})
+    path = second(site, "second")
+    path.unlink()
+    listed = mitrarr("alerts", "list")
+    assert listed.out.splitlines()[0].endswith("  of the manifest second")
+    (one,) = mitrarr("alerts", "list", "--format", "json").json["incidents"]
+    assert (one["handle"], one["manifest"]) == ("A1", "second")
+    assert mitrarr("alerts", "ack", "A1", "--reason", "renamed").code == 0
+    assert "A1     CRITICAL  acknowledged" in mitrarr("alerts", "list").out
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"watches": "state/mitrarr.db"}, {}],
+    ids=["a guardian", "only a store of its own"],
+)
+def test_what_is_suggested_for_another_store_works_as_it_is_printed(
+    site: Any, mitrarr: Call, job: Job, settings: dict[str, str]
+) -> None:
+    site.write(jobs={"a": job("false"), "b": job("true")})
+    site.due("b")
+    assert site.run("apply").code == 0
+    path = second(site, "other", store="state/other.db", **settings)
+    told = mitrarr("status", "--config", str(path)).out
+    command = f'mitrarr alerts ack A1 --config {path} --reason "..."'
+    assert f"take over: {command}\n" in told
+    assert mitrarr(*shlex.split(command)[1:]).code == 0
+    assert 'taken over by operador.a: "..."' in mitrarr("status", "--config", str(path)).out
+    assert mitrarr("drain", "--config", str(path)).code == 0
+    told = mitrarr("status", "--config", str(path)).out
+    command = f"mitrarr drain --off --config {path}"
+    assert command in told
+    assert mitrarr(*shlex.split(command)[1:]).out.startswith("other starts runs again\n")
+    path.write_text("{", encoding="utf-8")
+    assert site.run("apply", str(path)).code == 2
+    assert f"mitrarr validate {path}\n" in mitrarr("status", "--config", str(path)).out

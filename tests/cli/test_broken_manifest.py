@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mitrarr_runner.engine import wakeup
 from mitrarr_runner.store import drains, pauses
 from mitrarr_runner.store.pauses import Paused
 from mitrarr_runner.store.runs import Outcome
@@ -176,3 +177,111 @@ def test_readable_an_unknown_job_is_refused_with_a_hint(site: Any, mitrarr: Call
         assert told.code == 2, words
         assert 'did you mean "adiciona_nists"?' in told.err, words
     assert not (site.root / "state").exists()
+
+
+# -- mended
+
+
+@pytest.fixture
+def stray(site: Any, mitrarr: Call, job: Job) -> None:
+    """Pauses of names that turned out to be nothing, once the manifest could be read again."""
+    site.write(jobs={"a": job("true")})
+    assert site.run("apply").code == 0
+    broken(site)
+    assert mitrarr("pause", "typo", "--reason", "smtp").code == 0
+    assert mitrarr("pause", "--destination", "tipo").code == 0
+    site.write(jobs={"a": job("true")})
+    assert site.run("apply").code == 0
+
+
+@pytest.mark.usefixtures("stray")
+def test_mended_status_shows_the_pause_of_what_does_not_exist(mitrarr: Call) -> None:
+    told = mitrarr("status").out
+    assert 'typo is paused by operador.a: "smtp"' in told
+    assert "go on: mitrarr resume typo" in told
+    assert "go on: mitrarr resume --destination tipo" in told
+
+
+@pytest.mark.usefixtures("stray")
+def test_mended_resume_ends_the_pause_of_what_does_not_exist(site: Any, mitrarr: Call) -> None:
+    told = mitrarr("resume", "typo")
+    assert (told.code, told.err) == (0, "")
+    first, _, last = told.out.splitlines()
+    assert (first, last) == ("typo is resumed", "  the manifest does not have typo: nothing is run")
+    told = mitrarr("resume", "--destination", "tipo")
+    assert (told.code, told.err) == (0, "")
+    assert told.out.startswith("tipo is resumed\n")
+    assert paused(site) == paused(site, Paused.DESTINATION) == []
+    assert mitrarr("resume", "typo").code == 2  # now it is only a name
+    assert mitrarr("pause", "typo").code == 2
+
+
+@pytest.mark.usefixtures("stray")
+def test_mended_the_incident_of_such_a_pause_ends_with_it(site: Any, mitrarr: Call) -> None:
+    with site.store() as db, db.transaction():
+        for table in ("pauses SET at = at", "incidents SET since = since"):
+            db.execute(f"UPDATE {table} - 5 * 3600")
+        wakeup.forget(site.site)
+    told = site.run("apply").out
+    assert "typo is paused by operador.a" in told
+    assert mitrarr("resume", "typo").code == 0
+    assert mitrarr("resume", "--destination", "tipo").code == 0
+    told = site.run("apply").out
+    assert "job_paused typo is not watched any more" in told
+    assert mitrarr("alerts", "list").out == "no incident is open\n"
+
+
+def test_mended_under_another_name_a_pause_can_still_be_ended(
+    site: Any, mitrarr: Call, job: Job
+) -> None:
+    """A file that could not be read goes by its stem."""
+    broken(site)
+    assert mitrarr("pause", "a").code == 0
+    site.write(jobs={"b": job("true")})
+    text = site.manifest_path.read_text(encoding="utf-8").replace('"prod"', '"other"')
+    site.manifest_path.write_text(text, encoding="utf-8")
+    assert mitrarr("resume", "a").code == 0
+    assert paused(site) == []
+
+
+# -- what resume --catch-up says
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ("all", "  3 slots passed meanwhile; the next apply runs them"),
+        ("latest", "  3 slots passed meanwhile; the next apply runs 1 of them (catch_up: latest)"),
+    ],
+)
+def test_resume_with_catch_up_says_what_the_next_apply_runs(
+    site: Any, mitrarr: Call, job: Job, lately: Callable[..., str], policy: str, said: str
+) -> None:
+    schedule = {"cron": lately(2, 3, 4), "catch_up": policy}
+    site.write(jobs={"a": job("true", schedule=schedule)})
+    site.due(minutes=6)
+    assert mitrarr("pause", "a").code == 0
+    with site.store() as db, db.transaction():
+        db.execute("UPDATE pauses SET at = at - 360")
+    told = mitrarr("resume", "a", "--catch-up")
+    assert said in told.out.splitlines()
+    assert site.run("apply").code == 0
+    assert len(site.history("a")) == (3 if policy == "all" else 1)
+
+
+def test_resume_with_catch_up_takes_up_what_an_apply_has_noted_as_paused(
+    site: Any, mitrarr: Call, job: Job, lately: Callable[..., str]
+) -> None:
+    schedule = {"cron": lately(2, 3), "catch_up": "all"}
+    site.write(jobs={"a": job("true", schedule=schedule)})
+    site.due(minutes=6)
+    assert mitrarr("pause", "a").code == 0
+    with site.store() as db, db.transaction():
+        db.execute("UPDATE pauses SET at = at - 360")
+    assert site.run("apply").code == 0
+    assert site.history("a") == []
+    told = mitrarr("resume", "a", "--catch-up")
+    said = "  2 slots passed meanwhile; the next apply runs them"
+    assert said in told.out.splitlines()
+    assert site.run("apply").code == 0
+    assert len(site.history("a")) == 2

@@ -189,6 +189,32 @@ def test_a_dry_run_shows_the_difference_and_changes_nothing(
     assert fakes.writes == 1
 
 
+def test_the_callers_language_is_that_of_the_comments_and_of_nothing_else(
+    mitrarr: Any, ready: Any, fakes: Fakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    english = mitrarr("cron", "show").out
+    units = mitrarr("cron", "show", "--systemd", "--user").out
+    mitrarr("cron", "install")
+    mitrarr("cron", "install", "--systemd", "--user")
+    monkeypatch.setenv("MITRARR_LANG", "pt_BR")
+    told = mitrarr("cron", "show").out
+    assert calls(told) == calls(english)
+    assert calls(mitrarr("cron", "show", "--systemd", "--user").out) == calls(units)
+    comments = [line for line in told.splitlines()[1:-1] if line.startswith("#")]
+    assert comments
+    assert max(map(len, comments)) <= 80
+    asked = fakes.told("asked")
+    mitrarr("cron", "install")
+    mitrarr("cron", "install", "--systemd", "--user")
+    assert (fakes.table, fakes.writes) == (english.encode(), 1)
+    assert fakes.told("asked") == [*asked, asked[-1]]  # enabled again, not loaded again
+    assert mitrarr("cron", "install", "--dry-run").out.count("\n") == 1
+    assert mitrarr("cron", "remove").code == 0
+    assert fakes.table == b""
+    mitrarr("cron", "install")
+    assert fakes.table == told.encode()
+
+
 def test_another_sites_block_is_kept(mitrarr: Any, ready: Any, fakes: Fakes) -> None:
     other = ready.root.parent / "other" / "configs" / "prod.json"
     other.parent.mkdir(parents=True)

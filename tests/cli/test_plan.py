@@ -197,6 +197,19 @@ def test_the_same_as_markdown(scene: Any, mitrarr: Callable[..., Any]) -> None:
     golden("plan_against.md", shown(told.out, scene))
 
 
+def test_of_many_warnings_the_dates_are_the_newest(scene: Any, mitrarr: Callable[..., Any]) -> None:
+    checkout = scene.root.parent / "mr" / "configs" / "prod.json"
+    data = json.loads(checkout.read_text("utf-8"))
+    data["volumes"]["adiciona_nists"]["minimum"] = 800
+    checkout.write_text(json.dumps(data), encoding="utf-8")
+    words = ("plan", "../mr/configs/prod.json", "--against", "configs/prod.json", "--at", AT)
+    told = " ".join(mitrarr(*words).out.split())
+    dates = re.search(r"warned \d\d times instead of 1; the newest 5: (.*?) \+? ?[A-Z]{3}", told)
+    assert dates is not None, told
+    assert len(re.findall(r"\(\d+\)", dates[1])) == 5
+    assert "the newest 5:<br>" in mitrarr(*words, "--format", "md").out
+
+
 def test_the_state_is_only_read(scene: Any, mitrarr: Callable[..., Any]) -> None:
     before = everything(scene)
     for words in (("--against", "configs/prod.json"), ("--at", AT), ("--format", "md")):
@@ -440,6 +453,7 @@ def test_an_empty_stretch_and_one_backwards(scene: Any, mitrarr: Callable[..., A
         ("--until", "2026-11-23"),
         ("--from", "2026-11-23", "--until", "2026-11-24", "--at", AT),
         ("--from", "2026-11-23", "--until", "2026-11-24", "--out", "x.plan"),
+        ("--from", "2026-11-23", "--until", "2026-11-24", "--detailed-exitcode"),
         ("--out", "x.plan", "--against", "configs/prod.json"),
         ("--out", "x.plan", "--state", "s.json"),
         ("--format", "yaml"),

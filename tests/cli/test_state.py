@@ -93,21 +93,52 @@ def test_restore_asks_and_nobody_answers(applied: Any, mitrarr: Any) -> None:
 @pytest.mark.skipif(shutil.which("script") is None, reason="script(1) is not here")
 @pytest.mark.parametrize(("typed", "code"), [("yes\n", 0), ("no\n", 1), ("\n", 1)])
 def test_restore_asks_a_person(applied: Any, mitrarr: Any, typed: str, code: int) -> None:
-    """On a real terminal (script(1) gives one)."""
     mitrarr("state", "backup", "copy.tar")
-    command = " ".join(applied.command("state", "restore", "copy.tar"))
-    done = subprocess.run(
-        ["script", "-qec", command, "/dev/null"],
+    done = answered(applied, "state", "restore", "copy.tar", typed=typed)
+    assert done.returncode == code, done.stdout
+    assert "go on? (yes/no)" in done.stdout
+    assert len(list(applied.root.glob("state.before-*"))) == (1 if code == 0 else 0)
+
+
+def answered(site: Any, *words: str, typed: str) -> subprocess.CompletedProcess[str]:
+    """The program on a real terminal (script(1) gives one), and what somebody types there."""
+    return subprocess.run(
+        ["script", "-qec", " ".join(site.command(*words)), "/dev/null"],
         input=typed,
-        cwd=applied.root,
-        env=applied.environment(),
+        cwd=site.root,
+        env=site.environment(),
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
-    assert done.returncode == code, done.stdout
-    assert "go on? (yes/no)" in done.stdout
-    assert len(list(applied.root.glob("state.before-*"))) == (1 if code == 0 else 0)
+
+
+@pytest.mark.skipif(shutil.which("script") is None, reason="script(1) is not here")
+@pytest.mark.parametrize("name", ["NOPE.tar", "no/such/folder.tar", "configs"])
+def test_nobody_is_asked_about_a_file_that_is_not_there(applied: Any, name: str) -> None:
+    done = answered(applied, "state", "restore", name, typed="yes\n")
+    assert done.returncode == 2, done.stdout
+    assert "go on?" not in done.stdout
+    assert name in done.stdout
+    assert not list(applied.root.glob("state.before-*"))
+
+
+@pytest.mark.skipif(shutil.which("script") is None, reason="script(1) is not here")
+def test_nobody_is_asked_about_what_is_no_copy(applied: Any) -> None:
+    (applied.root / "notes.txt").write_text("mine")
+    done = answered(applied, "state", "restore", "notes.txt", typed="yes\n")
+    assert done.returncode == 4, done.stdout
+    assert "not a copy of a state" in done.stdout
+    assert "go on?" not in done.stdout
+
+
+def test_a_file_that_is_not_there_is_said_before_that_nobody_can_be_asked(
+    applied: Any, mitrarr: Any
+) -> None:
+    done = mitrarr("state", "restore", "NOPE.tar")
+    assert done.code == 2
+    assert "NOPE.tar" in done.err
+    assert "--yes" not in done.err
 
 
 def test_restore_while_a_job_runs(site: Any, job: Any, mitrarr: Any) -> None:
@@ -217,7 +248,25 @@ def test_every_verb_says_so(applied: Any, mitrarr: Any, trouble: Callable[[Any],
     assert (store.read_bytes() if store.exists() else None) == before
     check = mitrarr("state", "check")
     assert check.code == 4
-    assert "DAMAGED" in check.out
+    if trouble is newer:
+        assert "DAMAGED" not in check.out
+        assert "damaged" not in check.out
+        assert "NEWER" in check.out
+        assert "install the newer mitrarr again" in check.out
+    else:
+        assert "DAMAGED" in check.out
+        assert "  -> put a copy back: mitrarr state restore FILE" in check.out
+
+
+def test_doctor_says_in_one_line_what_is_damaged(applied: Any, mitrarr: Any) -> None:
+    store = applied.root / "state" / "mitrarr.db"
+    data = bytearray(store.read_bytes())
+    data[5000:40000] = b"\xff" * 35000
+    store.write_bytes(bytes(data))
+    told = mitrarr("doctor")
+    assert f"{store} is damaged: " in told.out
+    assert "\\x0a" not in told.out
+    assert "*** in database" not in told.out
 
 
 def test_an_alert_gets_out_and_a_restore_mends_it(applied: Any, mitrarr: Any) -> None:

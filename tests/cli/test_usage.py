@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from typing import Any
 
 import pytest
+
+from mitrarr_runner.store.runs import Outcome
 
 CALLS = {
     ("nosuch",): 'there is no verb "nosuch"',
@@ -16,6 +20,11 @@ CALLS = {
     ("register-nist", "--id"): "--id wants a value",
     ("plan", "a", "b"): "one word too many: b",
     ("serve", "--port", "99999"): "--port: this value cannot be used",
+    ("plan", "--detailed-exitcode=3"): "--detailed-exitcode takes no value",
+    ("drain", "--wait", "-3"): "SECONDS cannot be negative",
+    ("drain", "--wait", "-0.5"): "SECONDS cannot be negative",
+    ("plan", "-3"): "there is no option -3",
+    ("help", "nosuch"): 'there is no verb "nosuch"',
 }
 
 
@@ -43,6 +52,63 @@ def test_help_is_framed_in_the_readers_language(site: Any) -> None:
     assert "Options:" not in page
     assert "Show this" not in page
     assert "--until" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--lang", "fr", "status"), 'unknown language "fr"'),
+        (("status", "--lang=fr"), 'unknown language "fr"'),
+        (("apply", "--lang", "english"), 'unknown language "english"'),
+        (("--lang", "status"), 'unknown language "status"'),
+        (("status", "--lang"), "--lang wants a value"),
+        (("status", "--lang="), "--lang wants a value"),
+        (("--lang", "--format", "json", "status"), "--lang wants a value"),
+    ],
+    ids=str,
+)
+def test_a_language_that_there_is_not(site: Any, words: tuple[str, ...], told: str) -> None:
+    site.write(jobs={})
+    answer = site.run(*words)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.splitlines() == [f"error: {told}", "  -> languages: en, pt_BR"]
+    portuguese = site.run(*words, env={"LANG": "pt_BR.UTF-8"}).err
+    assert portuguese.startswith("erro: ")
+
+
+@pytest.mark.parametrize("language", ["pt", "pt_BR", "pt-br", "PT_BR.UTF-8", "en", "en_GB"])
+def test_a_language_may_be_written_as_a_locale(site: Any, language: str) -> None:
+    page = site.run("--help", "--lang", language).out
+    assert ("Usage:" in page) == language.startswith("en")
+
+
+@pytest.mark.parametrize("words", [("--help",), ("plan", "--help"), ("nist", "show", "--help")])
+def test_help_is_a_word_too(site: Any, words: tuple[str, ...]) -> None:
+    asked = site.run("help", *words[:-1])
+    assert (asked.code, asked.err) == (0, "")
+    assert asked.out == site.run(*words).out
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_with_its_output_closed_a_call_ends_as_it_would(site: Any, job: Any, closed: str) -> None:
+    """Nobody reads it: no bug, and no file of ours in the place of the output."""
+    site.write(jobs={"a": job("sh", "-c", "echo said; echo more >&2")})
+    site.due()
+    for words, code in ((("status",), 0), (("apply", "--verbose"), 0), (("nosuch",), 2)):
+        call = shlex.join(site.command(*words))
+        done = subprocess.run(
+            ["sh", "-c", f"{call} {closed}"],
+            cwd=site.root,
+            env=site.environment(),
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == code, (words, done)
+        if code == 0:
+            assert done.stderr == b""
+    assert [run.outcome for run in site.history()] == [Outcome.OK]
+    log = (site.site.run_logs / "a" / "1.log").read_text().splitlines()
+    assert log[1:3] == ["said", "more"]
 
 
 def test_version(site: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from mitrarr_runner.clock import iso
 from mitrarr_runner.store import slots
 from mitrarr_runner.store.runs import Outcome
 
@@ -37,6 +39,18 @@ def alive(pid: int) -> bool:
 
 def lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
+
+
+def told_by(site: Any, *words: str) -> subprocess.Popen[bytes]:
+    """A call in the background, whose output is kept."""
+    return subprocess.Popen(
+        site.command(*words), cwd=site.root, env=site.environment(), stdout=subprocess.PIPE
+    )
+
+
+def closing(site: Any, run: Any) -> str:
+    """The last line of a run's log."""
+    return lines(site.site.run_logs / run.job / f"{run.id}.log")[-1]
 
 
 def test_a_due_job_runs_once_and_the_second_apply_does_nothing(
@@ -118,6 +132,7 @@ def test_a_timeout_ends_the_whole_tree_setsid_included(site: Any, job: Job) -> N
     answer = site.run("apply", timeout=60)
     assert answer.code == 1
     assert [run.outcome for run in site.history()] == [Outcome.TIMEOUT]
+    assert closing(site, site.history()[0]) == "-- timed out after 1s"
     for name in ("strayed", "leader"):
         assert not alive(int((site.root / name).read_text()))
     assert time.monotonic() - began < 30
@@ -330,16 +345,82 @@ def test_a_queued_slot_is_taken_by_the_run_that_ends(site: Any, job: Job) -> Non
     assert [run.outcome for run in site.history()] == [Outcome.OK, Outcome.OK]
 
 
+def test_what_a_need_did_last_is_what_counts(
+    site: Any, job: Job, lately: Callable[..., str]
+) -> None:
+    """The first of its caught-up runs failed, the last one did not: as the next plan sees it."""
+    script = "test -e first || { touch first; exit 1; }"
+    more = {"schedule": {"cron": lately(1, 2), "catch_up": "all"}}
+    site.write(jobs={"a": {**job("sh", "-c", script), **more}, "b": job("true", needs=["a"])})
+    site.due(minutes=4)
+    assert site.run("apply").code == 1
+    outcomes = [(run.job, run.outcome) for run in site.history()]
+    assert outcomes == [("a", Outcome.FAILED), ("a", Outcome.OK), ("b", Outcome.OK)]
+
+
+def test_a_run_that_a_queued_slot_follows_is_not_forgotten(site: Any, job: Job) -> None:
+    """One worker made both: the first one failed, whatever became of the second."""
+    script = "touch on; sleep 2; test -e first || { touch first; exit 1; }"
+    site.write(jobs={"a": job("sh", "-c", script, overlap="queue", schedule="* * * * *")})
+    site.due(minutes=1)
+    first = told_by(site, "apply", "--format", "json")
+    wait_for(lambda: (site.root / "on").exists())
+    _a_minute_passes(site)
+    assert site.run("apply").code == 0
+    told = json.loads(first.communicate(timeout=30)[0])
+    assert [run.outcome for run in site.history()] == [Outcome.FAILED, Outcome.OK]
+    slots = [iso(run.slot) for run in site.history()]
+    shown = [(run["run"], run["outcome"]) for run in told["runs"]]
+    assert shown == [("r1", "failed"), ("r2", "ok")]
+    assert told["runs"][1]["slot"] == slots[1]
+    assert (first.returncode, told["failed"]) == (1, True)
+
+
 def test_a_replaced_run_ends_and_the_new_one_starts(site: Any, job: Job) -> None:
     script = "echo $MITRARR_RUN >> ran; touch on; test $(wc -l < ran) -gt 1 || sleep 60"
     site.write(jobs={"a": job("sh", "-c", script, overlap="replace", schedule="* * * * *")})
     site.due(minutes=1)
-    first = site.start("apply")
+    first = told_by(site, "apply", "--verbose")
     wait_for(lambda: (site.root / "on").exists())
     _a_minute_passes(site)
     assert site.run("apply").code == 0
-    first.wait(timeout=30)
+    told = first.communicate(timeout=30)[0].decode()
     assert [run.outcome for run in site.history()] == [Outcome.REPLACED, Outcome.OK]
+    assert first.returncode == 0, "no failure: history says replaced"
+    assert "  REPLACED in " in told
+    assert "SUMMARY  1 job, 1 REPLACED." in told
+    assert "STOPPED" not in told
+    replaced = site.history()[0]
+    assert replaced.reason == "replaced by the next slot's run"
+    assert replaced.code == "replaced"
+    assert closing(site, replaced) == "-- replaced by the next slot's run"
+
+
+def test_a_run_by_hand_that_replaces_is_named_as_such(site: Any, job: Job) -> None:
+    script = "test -e on && exit 0; touch on; sleep 60"
+    site.write(jobs={"a": job("sh", "-c", script, overlap="replace")})
+    site.due()
+    first = site.start("apply")
+    wait_for(lambda: (site.root / "on").exists())
+    assert site.run("run", "a").code == 0
+    assert first.wait(timeout=30) == 0
+    replaced = site.history()[0]
+    assert replaced.outcome is Outcome.REPLACED
+    assert replaced.reason == "replaced by a run that was asked for by hand"
+
+
+def test_a_run_by_hand_that_did_not_come_to_its_end_exits_1(site: Any, job: Job) -> None:
+    """Whoever typed it waits for the job to be done: stopped or replaced, it was not."""
+    script = "test -e again && exit 0; touch on; sleep 60"
+    site.write(jobs={"a": job("sh", "-c", script, overlap="replace")})
+    for deed in ("stop", "run"):
+        (site.root / "on").unlink(missing_ok=True)
+        first = site.start("run", "a")
+        wait_for(lambda: (site.root / "on").exists())
+        if deed == "run":
+            (site.root / "again").touch()
+        assert site.run(deed, "a").code == 0
+        assert first.wait(timeout=30) == 1
 
 
 def test_ctrl_c_ends_the_session_and_says_130(site: Any, job: Job) -> None:
@@ -351,6 +432,7 @@ def test_ctrl_c_ends_the_session_and_says_130(site: Any, job: Job) -> None:
     assert supervisor.wait(timeout=30) == 130
     assert not alive(int((site.root / "child").read_text()))
     assert [run.outcome for run in site.history()] == [Outcome.STOPPED]
+    assert closing(site, site.history()[0]) == "-- ended by request"
 
 
 def test_a_closed_terminal_does_not_end_the_work(site: Any, job: Job) -> None:
@@ -370,9 +452,10 @@ def test_stop_ends_a_run(site: Any, job: Job) -> None:
     wait_for(lambda: (site.root / "on").exists())
     answer = site.run("stop", "a", "--by", "operador.b", "--reason", "wrong folder")
     assert answer.code == 0
-    supervisor.wait(timeout=30)
+    assert supervisor.wait(timeout=30) == 0, "a deliberate stop is no failed job"
     assert [run.outcome for run in site.history()] == [Outcome.STOPPED]
     assert site.history()[0].reason == 'ended by operador.b: "wrong folder"'
+    assert closing(site, site.history()[0]) == '-- ended by operador.b: "wrong folder"'
     assert 'ended by operador.b: "wrong folder"' in site.run("logs", "a").out
     with site.store() as db:
         row = db.row("SELECT actor, detail FROM audit WHERE action = 'stop'")

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mitrarr_runner import schedule
+from mitrarr_runner.clock import iso
 from mitrarr_runner.delivery.desk import Shown
 from mitrarr_runner.engine.apply import Applied, Ended
 from mitrarr_runner.engine.apply_report import Screen
@@ -20,7 +21,7 @@ from mitrarr_runner.engine.report import gap
 from mitrarr_runner.engine.report.ended import ended_text
 from mitrarr_runner.engine.report.gap import Before
 from mitrarr_runner.engine.report.standing import JobStanding, Standing
-from mitrarr_runner.manifest.model import Job, Manifest, Schedule, Step
+from mitrarr_runner.manifest.model import CatchUp, Job, Manifest, Schedule, Step
 from mitrarr_runner.plan import Plan, StateView, plan
 from mitrarr_runner.store import deliveries
 from mitrarr_runner.store.drains import Drain
@@ -102,8 +103,8 @@ def step(job: str, position: int, kind: str, message: Any, **counts: int) -> Map
 
 
 EVENTS: tuple[Mapping[str, Any], ...] = (
-    {"event": "started", "job": "adiciona_nists", "run": 8841},
-    {"event": "started", "job": "rsync_espelho", "run": 8842},
+    {"event": "started", "job": "adiciona_nists", "run": 8841, "slot": iso(local("03:20"))},
+    {"event": "started", "job": "rsync_espelho", "run": 8842, "slot": iso(local("03:00"))},
     step(
         "adiciona_nists", 1, "register_nist",
         text("231 files in 3s: 228 registered, 2 repeated, 1 quarantined"),
@@ -240,7 +241,7 @@ def test_a_bad_end_names_the_log_and_a_recovery_what_it_repeats() -> None:
         },
     )
     events = (
-        {"event": "started", "job": "adiciona_nists", "run": 8841},
+        {"event": "started", "job": "adiciona_nists", "run": 8841, "slot": iso(local("02:40"))},
         {
             "event": "finished",
             "job": "adiciona_nists",
@@ -255,12 +256,93 @@ def test_a_bad_end_names_the_log_and_a_recovery_what_it_repeats() -> None:
     assert lines[-2:] == ["  FAILED in 2s", "  look: mitrarr logs adiciona_nists --run r8841"]
 
 
+def many() -> tuple[StateView, Plan]:
+    """Five slots of a job that catches all up, after 50 minutes."""
+    job = replace(
+        JOBS["adiciona_nists"],
+        schedule=Schedule("*/10 * * * *", ZONE, catch_up=CatchUp.ALL, max=5),
+    )
+    mark = schedule.fingerprint("*/10 * * * *", ZONE)
+    memory = JobMemory(job.name, mark, local("02:31"), None, False)
+    view = StateView(memories={job.name: memory})
+    return view, plan(replace(MANIFEST, jobs={job.name: job}), view, NOW)
+
+
+def started(run: int, clock: str) -> Mapping[str, Any]:
+    event = {"event": "started", "job": "adiciona_nists", "run": run}
+    return {**event, "slot": iso(local(clock))}
+
+
+def finished(run: int, outcome: str = "ok") -> Mapping[str, Any]:
+    event = {"event": "finished", "job": "adiciona_nists", "run": run}
+    return {**event, "outcome": outcome, "seconds": 1}
+
+
+def test_each_run_of_a_job_is_told_with_its_own_slot() -> None:
+    view, made = many()
+    hours = [entry.slot.astimezone(ZoneInfo(ZONE)) for entry in made.starting if entry.slot]
+    assert [f"{hour:%H:%M}" for hour in hours] == ["02:40", "02:50", "03:00", "03:10", "03:20"]
+    events = (started(1, "02:40"), finished(1), started(2, "02:50"), finished(2))
+    events += (started(3, "03:20"), finished(3))
+    lines, _, _ = screen(view, made=made, events=events)
+    assert [line for line in lines if ", run r" in line] == [
+        "adiciona_nists  slot 02:40 (40m07s late), run r1",
+        "adiciona_nists  slot 02:50 (30m07s late), run r2",
+        "adiciona_nists  slot 03:20, run r3",
+    ]
+
+
+def test_a_slot_that_joined_later_is_told_as_what_it_is() -> None:
+    """`overlap: queue`: the run that ends takes on a slot that this plan does not have."""
+    view, made = many()
+    events = (started(1, "03:20"), finished(1), started(2, "03:30"), finished(2))
+    lines, _, _ = screen(view, made=made, events=events)
+    assert "adiciona_nists  slot 03:30, run r2" in lines
+
+
+def test_a_job_keeps_the_screen_from_run_to_run() -> None:
+    """What another job says meanwhile is held back; its second run is not torn apart by it."""
+    other = {"event": "started", "job": "rsync_espelho", "run": 9, "slot": None}
+    last = {"event": "finished", "job": "rsync_espelho", "run": 9, "outcome": "ok", "seconds": 1}
+    view, made = many()
+    events = (other, started(1, "02:40"), finished(1), started(2, "02:50"), last)
+    events += (step("adiciona_nists", 1, "clean", text("done")), finished(2))
+    lines, _, _ = screen(view, made=made, events=events)
+    told = [line.strip() for line in lines if "run r" in line or line.startswith("  ")]
+    assert told[-6:] == [
+        "OK in 1s",
+        "adiciona_nists  slot 02:40 (40m07s late), run r1",
+        "OK in 1s",
+        "adiciona_nists  slot 02:50 (30m07s late), run r2",
+        "1/3 clean             done",
+        "OK in 1s",
+    ]
+
+
+def test_jobs_are_counted_as_jobs_and_runs_as_runs() -> None:
+    _, made = many()
+    ended = tuple(Ended(entry, n, Outcome.OK, 1) for n, entry in enumerate(made.starting, 1))
+    applied = Applied(made, ended, (), (), False, 3)
+    lines = ended_text(applied, {}, replace(after(), quarantined=(), parked=()), SAY, 80)
+    assert lines[1] == "SUMMARY  1 job, 5 runs: 5 OK.  3s"
+    one = replace(applied, ended=ended[:1])
+    lines = ended_text(one, {}, replace(after(), quarantined=(), parked=()), SAY, 80)
+    assert lines[1] == "SUMMARY  1 job, 1 OK.  3s"
+    left = replace(applied, ended=(), left=made.starting)
+    lines = ended_text(left, {}, replace(after(), quarantined=(), parked=()), SAY, 80)
+    assert lines[1:3] == [
+        "SUMMARY  1 job, 5 runs: 5 not started.  3s",
+        "1 job found no free place and is left to the next apply",
+    ]
+
+
 def test_the_summary_closes() -> None:
-    """Every job that was to start, and every one that a need kept from it, is in the parts."""
+    """Every run that was to start, and every one that a need kept from it, is in the parts."""
     _, shown, made = screen(night())
     one, other = made.starting[:2]
+    third = replace(one, job="third")
     ended = (Ended(one, 1, Outcome.FAILED, 1), Ended(other, None, None))
-    applied = Applied(made, ended, (), (one,), False, 3)
+    applied = Applied(made, ended, (), (third,), False, 3)
     lines = ended_text(applied, shown.counts, replace(after(), quarantined=(), parked=()), SAY, 80)
     assert lines[1] == "SUMMARY  3 jobs, 1 FAILED, 1 left to another apply, 1 not started.  3s"
     assert "1 job found no free place and is left to the next apply" in lines

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import faulthandler
 import os
 import resource
 import signal
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from mitrarr_runner.clock import SystemClock
-from mitrarr_runner.engine import worker
+from mitrarr_runner.engine import attempts, worker
 from mitrarr_runner.engine.apply import Silent
 from mitrarr_runner.engine.attempts import wait
 from mitrarr_runner.engine.tick import tick
@@ -161,7 +163,32 @@ def test_a_worker_that_dies_is_one_failed_job_with_its_reason(
     assert done.applied.failed
     ended = {run.job: (run.outcome, run.code) for run in site.history()}
     assert ended == {"a": expected, "b": (Outcome.OK, "ok")}
-    assert site.history("a")[0].reason.startswith(reason)
+    run = site.history("a")[0]
+    assert run.reason.startswith(reason)
+    if run.outcome is Outcome.FAILED:  # whoever could say so at the end of the log
+        told = (site.site.run_logs / "a" / f"{run.id}.log").read_text().splitlines()
+        assert told[-1] == f"-- failed: {reason}"
+
+
+def _deaf(options: object, context: Context) -> StepResult:
+    """A step that swallows its own deadline."""
+    while True:
+        with contextlib.suppress(BaseException):
+            time.sleep(60)
+
+
+def test_a_step_that_does_not_let_go_has_its_end_in_its_log_too(
+    site: Any, job: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.write(jobs={"a": job("true", timeout="1s")})
+    site.due()
+    monkeypatch.setattr(attempts, "GRACE", 0.3)
+    monkeypatch.setattr(command, "run", _deaf)
+    tick(site.manifest, site.site, SystemClock(), Silent(), root_from="settings")
+    run = site.history()[0]
+    assert (run.outcome, run.reason) == (Outcome.TIMEOUT, "the step did not end by itself")
+    told = (site.site.run_logs / "a" / f"{run.id}.log").read_text().splitlines()
+    assert told == ["-- step 1/1 command", "-- timed out after 1s"]
 
 
 def test_a_worker_that_has_spent_its_cpu_leaves_what_waits_to_the_next(

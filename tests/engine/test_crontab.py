@@ -13,6 +13,7 @@ from mitrarr_runner.engine.cron import crontab
 from mitrarr_runner.engine.cron.entries import Entry
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.manifest.model import Manifest
+from mitrarr_runner.text import LANGUAGES, Catalogue
 
 PROGRAM = Path("/opt/findface/venv/bin/mitrarr")
 OTHERS = "# mine\nMAILTO=x@example.org\n17 * * * * /bin/true\t\n\n@reboot echo \\% é\udcff\n"
@@ -73,6 +74,40 @@ def test_any_path_reaches_the_program_as_it_is(manifest: str, root: str) -> None
         ["/bin/sh", "-c", words], capture_output=True, encoding="utf-8", check=True
     )
     assert done.stdout == f"/s/{root}|apply|/c/{manifest}|"
+
+
+OLDER = """# mitrarr:prod begin /opt/findface/configs/prod
+# Put here by an older program, which had other words.
+#
+* * * * * /opt/findface/venv/bin/mitrarr apply /opt/findface/configs/prod
+# mitrarr:prod end
+"""
+"""The same call with comments of another program."""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_its_comments_are_in_the_language_of_the_call_and_fit_a_screen(language: str) -> None:
+    shown = crontab.block(entry(), PROGRAM, Catalogue(language)).splitlines()
+    comments = [line for line in shown[1:-1] if line.startswith("#")]
+    assert "MAILTO=..." in " ".join(comments)
+    assert max(map(len, comments)) <= 80
+    assert [shown[0], *(line for line in shown[1:-1] if line[0] != "#"), shown[-1]] == (
+        lines(entry()).splitlines()
+    )
+
+
+@pytest.mark.parametrize(
+    "there", [crontab.block(entry(), PROGRAM, Catalogue("pt_BR")), OLDER, lines(entry())]
+)
+def test_a_block_in_other_words_is_the_same_block(there: str) -> None:
+    """Two operators of two languages must not rewrite it in turn."""
+    one, content = entry(), OTHERS + there + OTHERS
+    mine = crontab.block(one, PROGRAM, Catalogue("en"))
+    assert crontab.put(content, one.path, mine) == content
+    assert [found.content for found in crontab.blocks(content)] == [lines(one)]
+    moved = crontab.block(entry(root="/new"), PROGRAM, Catalogue("en"))
+    assert crontab.put(content, one.path, moved) == OTHERS + moved + OTHERS
+    assert crontab.take(content, one.path) == OTHERS + OTHERS
 
 
 def test_a_block_goes_to_the_end_and_out_again() -> None:

@@ -211,6 +211,28 @@ def test_wal_is_tried_and_leaves_nothing(hospital: Hospital) -> None:
     assert health.try_wal(Path("/nowhere")) is False
 
 
+def test_a_full_disk_is_not_one_without_wal(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk neither the store nor a trial says anything about WAL."""
+    monkeypatch.setattr(state, "is_full", lambda folder: True)
+    (found,) = state.disk_kind(hospital.ground())
+    assert (found.code, found.level) == ("disk_full", Level.PROBLEM)
+    assert "full" in str(found.message)
+    assert "free some space" in str(found.hint)
+
+
+def test_a_store_read_as_it_is_says_nothing_about_wal(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the shared file beside it cannot be made (a read-only disk), SQLite names no WAL."""
+    hospital.site.store().close()
+    monkeypatch.setattr(health, "journal_mode", lambda db: "delete")
+    assert told(state.disk_kind, hospital.ground()) == [("disk_kind", "ok")]
+    monkeypatch.setattr(health, "try_wal", lambda folder: False)
+    assert told(state.disk_kind, hospital.ground()) == [("wal", "problem")]
+
+
 @pytest.mark.parametrize(
     ("free", "level"), [(100, "problem"), (500, "warning"), (5000, "ok")], ids=str
 )

@@ -24,6 +24,7 @@ from mitrarr_runner.plan import PlannedRun, StateView, plan
 from mitrarr_runner.store.jobs import JobMemory
 from mitrarr_runner.store.pauses import Pause, Paused
 from mitrarr_runner.store.runs import Cause, Outcome, ProcessId, Run
+from mitrarr_runner.store.slots import SlotRow, SlotState
 from mitrarr_runner.text import Catalogue, text
 
 ZONE = "America/Sao_Paulo"
@@ -125,6 +126,15 @@ def test_a_slot_before_the_job_was_known_is_not_to_come_whatever_its_jitter() ->
     assert since + timedelta(seconds=1) < slot + wait
     found = previewed(known(job, since=since), job, now=since + timedelta(seconds=1))
     assert found.next_at == slot + timedelta(hours=1) + wait
+
+
+def test_after_a_clock_that_was_set_back_the_next_is_the_first_that_was_not_done() -> None:
+    job = a_job("a", "*/10 * * * *")
+    first = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
+    done = [first + timedelta(minutes=10 * n) for n in range(7)]
+    rows = {at: SlotRow("a", at, SlotState.CLAIMED, "ran", "", 1, None, at) for at in done}
+    found = previewed(known(job, slots={"a": rows}), job)
+    assert found.next_at == done[-1] + timedelta(minutes=10)
 
 
 def test_what_comes_later_is_told_by_when_it_is_due() -> None:
@@ -283,7 +293,10 @@ def test_the_next_instant_is_where_an_apply_would_next_find_work(
     waits = {job.name: schedule.jitter(job.name, job.schedule.jitter) for job in jobs}
     settled = StateView(
         memories={
-            name: replace(view.memories[name], floor=NOW - timedelta(seconds=wait))
+            name: replace(
+                view.memories[name],
+                floor=max(view.memories[name].floor, NOW - timedelta(seconds=wait)),
+            )
             for name, wait in waits.items()
         }
     )

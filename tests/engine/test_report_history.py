@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -73,6 +74,41 @@ def test_a_line_per_run() -> None:
     head, line = lines(run())
     assert head.split() == ["RUN", "JOB", "SLOT", "STARTED", "TOOK", "OUTCOME", "WHAT"]
     assert line.split(maxsplit=6) == ["r12", "limpa", "02:52", "02:52", "8s", "ok", "3 files"]
+
+
+def test_of_a_night_in_which_the_clock_goes_back_both_hours_are_told_apart() -> None:
+    zone = ZoneInfo("America/New_York")
+    began = [datetime(2026, 11, 1, hour, 30, tzinfo=UTC) for hour in (4, 5, 6, 7)]
+    runs = tuple(
+        replace(run(number), slot=at, started_at=at + timedelta(seconds=2))
+        for number, at in enumerate(began, 1)
+    )
+    shown = history_text(History(runs, (), (), began[-1], zone), SAY)
+    assert [line.split()[2:4] for line in shown[:0:-1]] == [
+        ["00:30", "00:30"],
+        ["01:30-04:00", "01:30-04:00"],
+        ["01:30-05:00", "01:30-05:00"],
+        ["02:30", "02:30"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("zone", "instant", "shown"),
+    [
+        ("America/New_York", "2026-11-01T06:59:59+00:00", "01:59-05:00"),
+        ("America/New_York", "2026-11-01T07:00:00+00:00", "02:00"),
+        ("America/New_York", "2026-03-08T06:59:00+00:00", "01:59"),  # before the gap
+        ("America/New_York", "2026-03-08T07:00:00+00:00", "03:00"),  # after it
+        ("Australia/Lord_Howe", "2026-04-04T14:45:00+00:00", "01:45+11:00"),
+        ("Australia/Lord_Howe", "2026-04-04T15:15:00+00:00", "01:45+10:30"),
+        ("UTC", "2026-11-01T05:30:00+00:00", "05:30"),
+    ],
+)
+def test_an_hour_that_comes_twice_has_its_offset(zone: str, instant: str, shown: str) -> None:
+    at = datetime.fromisoformat(instant)
+    assert SAY.hour(at, ZoneInfo(zone), at) == shown
+    day = SAY.hour(at, ZoneInfo(zone), at + timedelta(days=3))
+    assert day.endswith(f" {shown}")
 
 
 def test_a_bad_end_says_why_instead_of_what() -> None:

@@ -29,6 +29,7 @@ from mitrarr_runner.engine.report.standing import (
     standing,
 )
 from mitrarr_runner.engine.report.status import _legend, status_json, status_text, verdict
+from mitrarr_runner.engine.state import forget_future
 from mitrarr_runner.intake.spool import SpoolFile, SpoolLook
 from mitrarr_runner.manifest.model import Severity
 from mitrarr_runner.store import deliveries, jobs, pauses, slots
@@ -543,6 +544,19 @@ def test_a_slot_that_was_dealt_with_does_not_come_again(jittered: Jittered) -> N
     assert jittered.next() == jittered.SLOT + jittered.HOUR
 
 
+def test_a_clock_that_went_back_brings_no_slot_a_second_time(jittered: Jittered) -> None:
+    """By an hour, before and after the apply that forgets what it remembers of the future."""
+    slot, hour = jittered.SLOT, jittered.HOUR
+    with jittered.db.transaction():
+        for done in (slot, slot + hour):
+            slots.put(jittered.db, "prod", "limpeza", done, SlotState.CLAIMED, code="ran", now=done)
+        jobs.handled(jittered.db, "prod", "limpeza", slot + hour)
+    assert jittered.next() == slot + 2 * hour
+    with jittered.db.transaction():
+        assert forget_future(jittered.db, "prod", jittered.clock.now())
+    assert jittered.next() == slot + 2 * hour
+
+
 def test_a_slot_before_the_job_was_known_does_not_come(jittered: Jittered) -> None:
     after = jittered.SLOT + jittered.HOUR
     jittered.known(jittered.SLOT + timedelta(seconds=5))
@@ -568,3 +582,94 @@ def test_a_pause_over_the_slot_or_over_its_due_instant_takes_it_away(jittered: J
             pauses.remove(jittered.db, "prod", Paused.JOB, "limpeza")
             pauses.put(jittered.db, "prod", pause)
         assert jittered.next() == expected, (at, until)
+
+
+# -- a store with which apply cannot work
+
+
+def test_apply_that_fails_is_not_apply_that_is_not_called() -> None:
+    """Slots wait in both cases; what is to be done differs."""
+    waiting = replace(EMPTY, applied=NOW - timedelta(hours=3), overdue=True)
+    (need,) = needs(waiting, SAY)
+    assert "is cron alive?" in str(need.lines[0])
+    failing = replace(waiting, failing=NOW - timedelta(seconds=20))
+    (need,) = needs(failing, SAY)
+    assert need.severity is Severity.CRITICAL
+    assert [str(line) for line in need.lines] == [
+        "apply is called, but could not work with the store (20s ago)",
+        "see why: mitrarr apply",
+    ]
+    told = "\n".join(status_text(failing, SAY))
+    assert "apply FAILS (the last good one 3h00m ago)" in told
+    assert "cron" not in told
+    (need,) = needs(replace(failing, config="/site/configs/guardian.json"), SAY)
+    assert str(need.lines[1]) == "see why: mitrarr apply /site/configs/guardian.json"
+    never = replace(failing, applied=None, overdue=False)
+    assert status_text(never, SAY)[1].startswith("apply FAILS  manifest")
+    gone = replace(failing, failing=NOW - timedelta(hours=1))
+    assert "cron SILENT" in "\n".join(status_text(gone, SAY))
+
+
+def test_a_full_disk_of_the_store_is_said_once() -> None:
+    full = replace(EMPTY, applied=NOW, full=Path("/site/state/mitrarr.db"))
+    failing = replace(full, failing=NOW)
+    for one in (full, failing):
+        (need,) = needs(one, SAY)
+        assert need.severity is Severity.CRITICAL
+        assert str(need.lines[0]) == "the disk of the store is full: /site/state/mitrarr.db"
+        assert str(need.lines[1]).startswith("free some space")
+
+
+@pytest.mark.parametrize(
+    ("failures", "told"),
+    [
+        (1, "a: r7 was lost, its process is gone"),
+        (2, "a failed 2 times in a row (last: r7, lost)"),
+    ],
+)
+def test_a_lost_run_did_not_fail(failures: int, told: str) -> None:
+    lost = run(7, "a", timedelta(minutes=3), None)
+    event = Event(lost.started_at, Mark.LOST, lost.slot, lost)
+    one = replace(EMPTY, applied=NOW, jobs=(JobStanding("a", events=(event,), failures=failures),))
+    (need,) = needs(one, SAY)
+    assert str(need.lines[0]) == told
+
+
+def test_the_disk_is_the_one_of_the_store(
+    site: Any, job: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """state/ may lie on a disk of its own."""
+    site.write(jobs={"a": job("true")})
+    real = os.statvfs
+
+    def statvfs(path: Any) -> Any:
+        found = list(real(path))
+        found[2:5] = [1000, 900, 900] if Path(path) == site.root else [1000, 0, 0]
+        return os.statvfs_result(found)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    look = FixedClock(NOW)
+    found = standing(None, site.manifest, site.site, look)
+    assert (found.disk, found.full) == (10, None), "there is no state/ yet"
+    site.site.make()
+    found = standing(None, site.manifest, site.site, look)
+    assert (found.disk, found.full) == (100, site.root / "state" / "mitrarr.db")
+
+
+def test_a_disk_without_a_name_left_is_full(
+    site: Any, job: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inodes; a file system that does not count them (btrfs) says 0 of 0."""
+    site.write(jobs={"a": job("true")})
+    real = os.statvfs
+    for files, left, full in ((1000, 0, True), (0, 0, False), (1000, 1, False)):
+
+        def statvfs(path: Any, files: int = files, left: int = left) -> Any:
+            found = list(real(path))
+            found[2:8] = [10**9, 10**9, 10**9, files, left, left]
+            return os.statvfs_result(found)
+
+        monkeypatch.setattr(os, "statvfs", statvfs)
+        found = standing(None, site.manifest, site.site, FixedClock(NOW))
+        assert (found.full is not None) is full
+        monkeypatch.setattr(os, "statvfs", real)

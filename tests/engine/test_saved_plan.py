@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import stat
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -107,6 +109,22 @@ def test_not_twice(scene: Any, call: Callable[..., Told]) -> None:
     assert (ran(scene, "one"), ran(scene, "two")) == (1, 1)
 
 
+def test_hours_are_those_of_the_manifests_zone(scene: Any, call: Callable[..., Told]) -> None:
+    """With the offset, as `why JOB SLOT` takes them."""
+    call("plan", "--out", "p.json")
+    data = json.loads((scene.root / "p.json").read_text())
+    assert call("apply", "p.json").code == 0
+    zone = ZoneInfo(scene.manifest.settings.timezone)
+    at = datetime.fromisoformat(data["at"]).astimezone(zone)
+    slot = next(one["slot"] for one in data["runs"] if one["action"] == "run")
+    local = datetime.fromtimestamp(slot, zone).strftime("%Y-%m-%dT%H:%M-03:00")
+    told = call("apply", "p.json").err
+    assert f"slot {local} has been dealt with" in told
+    assert f"the plan of {at.isoformat()} is stale" in told
+    assert not re.search(r"\d\dZ", told)
+    assert call("why", "one", local).code == 0
+
+
 def test_other_jobs_are_left_alone(scene: Any, call: Callable[..., Told]) -> None:
     """Neither run nor written as missed: what was not reviewed is the next apply's."""
     with scene.store() as db, db.transaction():
@@ -197,6 +215,7 @@ def test_what_is_not_due_yet_is_refused(scene: Any, call: Callable[..., Told]) -
     call("plan", "--at", later, "--out", "p.json")
     refused = call("apply", "p.json")
     assert (refused.code, "not due before" in refused.err) == (2, True)
+    assert not re.search(r"\d\dZ", refused.err)
 
 
 def test_what_was_asked_for_is_done_once(site: Any, call: Callable[..., Told]) -> None:
@@ -253,16 +272,19 @@ def test_a_saved_plan_is_shown_as_it_was_also_when_stale(
     first = call("plan", "--out", "p.json")
     data = call("plan", "p.json", "--format", "json").json
     good = call("plan", "p.json", "--detailed-exitcode")
-    assert (good.code, good.out) == (10, first.out)
+    advice = "To do exactly this later: --out FILE, then apply FILE\n"
+    assert advice in first.out
+    assert (good.code, good.out) == (10, first.out.replace(advice, "")), "it has been kept"
     assert "still good" in good.err
     assert call("apply", "p.json").code == 0
     stale = call("plan", "p.json")
-    assert (stale.code, stale.out) == (0, first.out)
+    assert (stale.code, stale.out) == (0, good.out)
     assert "stale" in stale.err
     assert call("plan", "p.json", "--format", "json").json == data
     assert call("plan", "p.json", "--format", "md").out.startswith("## Plan")
     translated = call("plan", "p.json", "--lang", "pt_BR")
-    assert translated.out != first.out
+    assert translated.out != good.out
+    assert "--out" not in translated.out
 
 
 def test_it_finds_its_manifest_from_any_folder(

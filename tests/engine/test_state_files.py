@@ -23,7 +23,7 @@ from mitrarr_runner import locks
 from mitrarr_runner.clock import SystemClock
 from mitrarr_runner.delivery.site_key import path_of, site_key
 from mitrarr_runner.engine import state_restore
-from mitrarr_runner.engine.state_check import check, sound, stores
+from mitrarr_runner.engine.state_check import check, first_words, sound, stores
 from mitrarr_runner.engine.state_files import backup
 from mitrarr_runner.engine.state_restore import restore
 from mitrarr_runner.errors import MitrarrError, StateError
@@ -163,6 +163,55 @@ def test_an_older_copy_stays_when_the_new_one_fails(home: Site, copy: Path) -> N
     assert "mitrarr state check" in str(caught.value.hint)
     assert copy.read_bytes() == before
     assert {path.name for path in copy.parent.iterdir()} == {"copy.tar", "site"}
+
+
+def spoilt(path: Path) -> None:
+    """Pages of tables are garbage, the first one is good: the file opens and copies."""
+    data = bytearray(path.read_bytes())
+    data[5000:40000] = b"\xff" * 35000
+    path.write_bytes(bytes(data))
+
+
+def half_spoilt(path: Path) -> None:
+    """One page, so that only a look at every page finds it."""
+    data = bytearray(path.read_bytes())
+    data[20480:24576] = b"\xff" * 4096
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("damage", [spoilt, half_spoilt])
+def test_what_is_damaged_is_the_store_and_not_its_copy(
+    home: Site, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    store = home.state / "mitrarr.db"
+    damage(store)
+    with pytest.raises(StateError) as caught:
+        backup(home, stores(home), tmp_path / "copy.tar", NOW)
+    told = str(caught.value.message)
+    assert caught.value.code == "store_damaged"
+    assert f"the store is damaged: {store} (" in told
+    assert ".part-" not in told
+    assert "\n" not in told
+    assert "*** in database" not in told
+
+
+@pytest.mark.parametrize("damage", [spoilt, half_spoilt])
+def test_damage_is_told_in_one_readable_line(home: Site, damage: Callable[[Path], None]) -> None:
+    damage(home.state / "mitrarr.db")
+    (found,) = [one for one in check(home, stores(home), NOW) if one.state == "damaged"]
+    assert "\n" not in str(found.message)
+    assert "*** in" not in str(found.message)
+
+
+def test_what_sqlite_says_first() -> None:
+    said = (
+        "*** in database main ***\nPage 6: btreeInitPage() returns error code 11\nPage 7: x",
+        "y",
+    )
+    assert first_words(said) == "Page 6: btreeInitPage() returns error code 11"
+    assert first_words(("row 1 missing from index a",)) == "row 1 missing from index a"
+    assert first_words(("*** in database main ***",)) == "*** in database main ***"
+    assert first_words(("",)) == ""
 
 
 @pytest.mark.parametrize("where", ["site/state/copy.tar", "site/state/locks/c.tar", "no/c", "site"])
@@ -521,6 +570,14 @@ def test_a_missing_key_and_a_damaged_file(home: Site) -> None:
     assert problems(home) & {"integrity", "store_damaged"}
     (home.state / "guardian.db").unlink()
     assert "store_gone" in problems(home)
+
+
+def test_a_newer_store_is_not_a_damaged_one(home: Site) -> None:
+    spoil(home, "PRAGMA user_version = 99")
+    (found,) = [one for one in check(home, stores(home), NOW) if one.state != "good"]
+    assert (found.name, found.state) == ("store_newer", "newer")
+    assert "schema 99" in str(found.message)
+    assert not sound(check(home, stores(home), NOW)), "nothing can be done with it"
 
 
 def test_no_place_below_the_state_is_lost(home: Site, copy: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from mitrarr_runner import footing
 from mitrarr_runner.engine import footprint
-from mitrarr_runner.engine.cron import units
+from mitrarr_runner.engine.cron import unit_files, units
 from mitrarr_runner.engine.cron.entries import Entry
 from mitrarr_runner.engine.cron.units import Manager, Runner
 from mitrarr_runner.manifest.model import (
@@ -31,12 +31,14 @@ from mitrarr_runner.manifest.model import (
     Step,
 )
 from mitrarr_runner.site import Site
+from mitrarr_runner.text import LANGUAGES, Catalogue
 
 GOLDEN = Path(__file__).with_name("golden")
 ROOT = Path("/opt/findface/mitrarr")
 LOGIN = Login("mitrarr", SecretRef(credential="findface"))
 CLEAN = Step("clean", {"folders": [{"path": "/dados/tmp", "older_than": 604800}]})
 COMMAND = Step("command", {"argv": ["rsync"], "cwd": "/srv/mirror"})
+ENGLISH = Catalogue("en")
 SYSTEM = Runner(Manager.SYSTEM, ROOT / ".venv/bin/mitrarr", "findface", Path("/home/findface"))
 
 
@@ -71,13 +73,36 @@ def told(made: dict[str, str]) -> str:
 
 
 def test_units_of_the_host() -> None:
-    golden("units_system.txt", told(units.units(entry(CLEAN, COMMAND), SYSTEM)))
+    golden("units_system.txt", told(units.units(entry(CLEAN, COMMAND), SYSTEM, ENGLISH)))
 
 
 def test_units_of_a_user_of_a_guardian() -> None:
     runner = replace(SYSTEM, manager=Manager.USER)
     one = replace(entry(every=30, pinned=Path("/srv/a b")), name="guardian")
-    golden("units_user.txt", told(units.units(one, runner)))
+    golden("units_user.txt", told(units.units(one, runner, ENGLISH)))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_comments_are_in_the_language_of_the_call_and_fit_a_screen(language: str) -> None:
+    for content in units.units(entry(CLEAN), SYSTEM, Catalogue(language)).values():
+        first, *others = content.splitlines()
+        comments = [line for line in others if line.startswith("#")]
+        assert first == units.owner_line(entry())
+        assert comments
+        assert max(map(len, comments)) <= 80
+
+
+def test_units_in_other_words_are_the_same_units(tmp_path: Path) -> None:
+    """Two operators of two languages must not rewrite and reload them in turn."""
+    one, wanted = entry(), units.units(entry(), SYSTEM, ENGLISH)
+    others = units.units(one, SYSTEM, Catalogue("pt_BR"))
+    for name, content in others.items():
+        older = content.replace("[Unit]", "# A word of an older program.\n#\n[Unit]")
+        (tmp_path / name).write_text(older, encoding="utf-8")
+    assert unit_files.changed(tmp_path, one, wanted) == {}
+    timer = tmp_path / "mitrarr-prod.timer"
+    timer.write_text(timer.read_text("utf-8").replace("*:*:00", "*:*:30"), encoding="utf-8")
+    assert unit_files.changed(tmp_path, one, wanted) == {timer.name: wanted[timer.name]}
 
 
 def test_what_a_manifest_touches() -> None:

@@ -72,6 +72,17 @@ def test_it_still_beats(asleep: Any) -> None:
     assert time.time() - beat.stat().st_mtime < 60
 
 
+def test_it_does_not_beat_for_another_user(asleep: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may enter every state; whose it is decides, as in footing.check."""
+    beat = asleep.root / "state" / "heartbeat" / "prod"
+    os.utime(beat, (1, 1))
+    monkeypatch.setattr(os, "geteuid", lambda: beat.stat().st_uid + 1)
+    assert not wake._nothing_due(["apply", str(asleep.manifest_path)])
+    assert beat.stat().st_mtime == 1
+    monkeypatch.undo()
+    assert wake._nothing_due(["apply", str(asleep.manifest_path)])
+
+
 def test_the_tutorials_name_is_quick_too(asleep: Any) -> None:
     config = str(asleep.manifest_path)
     assert quick(asleep, "run-schedule", "--config", config).startswith("True")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -47,13 +48,21 @@ class World:
                 "c": {"steps": job("true")["steps"]},
             }
         )
-        self.manifest, self.site = site.manifest, site.site
+        self.written, self.manifest, self.site = site, site.manifest, site.site
         self.clock = FixedClock(NOW)
         self.db: Database = site.store()
         with self.db.transaction():
             mark = schedule.fingerprint("*/10 * * * *", ZONE)
             known = [JobMemory(name, mark, at("08:00"), None, False) for name in ("a", "b")]
             jobs.remember(self.db, "prod", known, at("08:00"))
+
+    def job(self, name: str, **more: Any) -> None:
+        """The manifest, with something else about one of its jobs."""
+        data = json.loads(self.manifest.path.read_text())  # type: ignore[union-attr]
+        data["jobs"][name] |= more
+        data.pop("version"), data.pop("name")
+        self.written.write(**data)
+        self.manifest = self.written.manifest
 
     def ran(self, job: str, slot: datetime | None, outcome: Outcome | None, **more: Any) -> int:
         begun = more.pop("begun", slot or NOW)
@@ -181,6 +190,23 @@ def test_missed_names_the_run_that_stood_for_it(world: World) -> None:
         "no apply came while it was due; the one at 09:21 found it",
         f"r{number} ran the newest slot, 09:20, for those before it",
     ]
+
+
+def test_beyond_max_only_the_newest_are_caught_up(site: Any, job: Any) -> None:
+    """Due: what apply will do; dealt with: what it left, and how many it did run."""
+    world = World(site, job)
+    world.job("a", schedule={"cron": "*/10 * * * *", "catch_up": "all", "max": 5})
+    newest = "missed, and not repeated (catch_up: all repeats the newest 5, as max says)"
+    found, lines = world.ask("08:10")
+    assert (found.state, found.code) == ("due", "catch_up_all")
+    assert lines[1] == f"what the next apply will do: missed, {newest}"
+    world.left(at("08:10"), SlotState.MISSED, "catch_up_all", now=NOW, reason=newest)
+    found, lines = world.ask("08:10")
+    assert (found.state, found.code) == ("missed", "catch_up_all")
+    assert lines == [newest, "no apply came while it was due; the one at 09:30 found it"]
+    world.job("a", schedule={"cron": "*/10 * * * *", "catch_up": "all", "max": 6})  # since then
+    assert world.ask("08:10")[1][0] == "missed, and not repeated (catch_up: all)"
+    world.db.close()
 
 
 def test_a_missed_range_covers_every_slot_in_it(world: World) -> None:

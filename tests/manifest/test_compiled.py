@@ -215,6 +215,14 @@ def test_looking_saves_for_the_next_look_but_adopts_nothing(site: Site) -> None:
     assert compiled.load_last_good(site, "prod") is not None
 
 
+def test_a_look_at_the_site_of_another_user_saves_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: site.state.stat().st_uid + 1)
+    assert obtain("configs/prod", environment={}, cwd=site.root).manifest is not None
+    assert list(site.compiled.iterdir()) == []
+
+
 def test_known_manifests(site: Site) -> None:
     assert compiled.known_manifests(site) == []
     compiled.adopt(read(site), NOW)

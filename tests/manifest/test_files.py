@@ -121,6 +121,7 @@ def test_no_permission_said_by_the_system(tmp_path: Path, monkeypatch: pytest.Mo
     found = loaded(tmp_path, ".")
     assert codes(found) == ["unreadable"]
     assert "permission" in str(found.problems[0].message)
+    assert (found.problems[0].line, found.problems[0].column) == (None, None)
 
 
 def test_a_version_is_never_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mitrarr_runner import processes
 from mitrarr_runner.clock import SystemClock
 from mitrarr_runner.engine import worker
 from mitrarr_runner.engine.apply import Silent
@@ -154,7 +155,7 @@ def reason(site: Any) -> str:
     ],
 )
 def test_a_signal_has_a_name(number: int, name: str) -> None:
-    assert command.signal_name(number) == name
+    assert processes.signal_name(number) == name
 
 
 def test_a_command_that_crashes_names_its_signal(site: Any, job: Job) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from mitrarr_runner.alerts import notify
-from mitrarr_runner.clock import epoch
+from mitrarr_runner.clock import FixedClock, epoch
+from mitrarr_runner.engine import tick
 from mitrarr_runner.logs import EventLog
 from mitrarr_runner.manifest.model import Heartbeat, Settings
 from mitrarr_runner.steps import heartbeat
@@ -167,3 +170,58 @@ def test_what_it_says(own: Any) -> None:
     assert str(late.message) == "last good run of adiciona_nists: 41m00s ago, limit 25m00s"
     told = heartbeat.describe(heartbeat.parse({"name": "apply"}), own.view(None))
     assert str(told) == "last apply of prod: at most 1h00m old"
+
+
+# Who beats
+
+
+def test_a_long_apply_beats_once_it_has_claimed_a_run(site: Any, job: Any) -> None:
+    """Not before: a store that cannot be written would look alive. Again at its end."""
+    site.write(jobs={"job_a": job("sleep", "2")})
+    assert site.run("apply").code == 0
+    beat = site.site.heartbeat / "prod"
+    with site.store() as db, db.transaction():
+        db.execute("DELETE FROM jobs")
+    site.due()
+    for wake in site.site.wake.glob("*.json"):
+        wake.unlink()
+    os.utime(beat, (1, 1))
+    process = site.start("apply")
+    deadline = time.monotonic() + 20
+    while beat.stat().st_mtime == 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert process.poll() is None, "it beats while the job runs"
+    os.utime(beat, (1, 1))
+    assert process.wait() == 0
+    assert beat.stat().st_mtime > 1
+
+
+def test_a_broken_manifest_does_not_silence_apply(site: Any, job: Any) -> None:
+    site.write(jobs={"job_a": job("true")})
+    assert site.run("apply").code == 0
+    beat = site.site.heartbeat / "prod"
+    os.utime(beat, (1, 1))
+    site.manifest_path.write_text('{"version": 1, "name": "prod", "jobs": {', encoding="utf-8")
+    assert site.run("apply").code == 2
+    assert beat.stat().st_mtime > 1
+    os.utime(beat, (1, 1))
+    store = site.site.state / "mitrarr.db"
+    store.write_bytes(b"\xff" * 8192)
+    assert site.run("apply").code == 4
+    assert beat.stat().st_mtime == 1
+
+
+def test_an_apply_that_fails_has_not_left(site: Any) -> None:
+    """After days of a full disk the first good apply must not take the others for given up."""
+    site.site.make()
+    clock = FixedClock(datetime(2026, 11, 20, 12, 0, tzinfo=UTC), ticks=10**7)
+    now, beat = epoch(clock.now()), site.site.heartbeat / "second"
+    beat.touch()
+    marker = site.site.state / ".trouble-second"
+    marker.touch()
+    long_ago = now - 3 * 86400
+    os.utime(beat, (long_ago, long_ago))
+    for told, met, left in ((0, 0, True), (now - 60, now, False), (long_ago, long_ago, True)):
+        os.utime(marker, (met, told))
+        assert tick._left(site.site, "second", clock) is left

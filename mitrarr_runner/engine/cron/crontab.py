@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
+from mitrarr_runner.engine.cron import comments
 from mitrarr_runner.engine.cron.entries import Entry
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.templates import render_file
-from mitrarr_runner.text import text
+from mitrarr_runner.text import Catalogue, Text, text
 
 _BEGIN = re.compile(r"# mitrarr:([a-z0-9_-]+) begin(?: (.*))?")
 _END = re.compile(r"# mitrarr:([a-z0-9_-]+) end")
@@ -27,7 +28,8 @@ _WHEN = {1: "* * * * *", 30: "*/30 * * * *"}
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """first, last: line numbers from 0, both markers included. content: those lines as they are."""
+    """first, last: line numbers from 0, both markers included. content: those lines without their
+    comments, which say nothing to cron and depend on who installed it: compare it with `block`."""
 
     name: str
     path: Path
@@ -36,15 +38,27 @@ class Block:
     content: str
 
 
-def block(entry: Entry, program: Path) -> str:
-    """The lines to be installed for one manifest, markers included."""
+def block(entry: Entry, program: Path, say: Catalogue | None = None) -> str:
+    """The lines to be installed for one manifest, markers included; without `say` no comments."""
     values = {
         "name": entry.name,
         "path": str(entry.path),
         "when": _WHEN[entry.every],
         "command": command(entry, program),
     }
-    return render_file("crontab.j2", values)
+    lines = comments.bare(render_file("crontab.j2", values), _END)
+    return lines if say is None else comments.commented(lines, _words(), say)
+
+
+def _words() -> tuple[Text, ...]:
+    return (
+        text('Made by "mitrarr cron install", taken out by "mitrarr cron remove".'),
+        text(
+            "cron mails what apply prints: an incident that opens, worsens or closes. To whom, a"
+            " line MAILTO=... further up says. Every path is whole, so SHELL, PATH and HOME may"
+            " be any."
+        ),
+    )
 
 
 def command(entry: Entry, program: Path) -> str:
@@ -67,7 +81,7 @@ def blocks(content: str) -> tuple[Block, ...]:
             opened = number, begin
         elif end and opened is not None and end[1] == opened[1][1]:
             first, match = opened
-            whole = "".join(lines[first : number + 1])
+            whole = comments.bare("".join(lines[first : number + 1]), _END)
             found.append(Block(match[1], Path(match[2] or ""), first, number, whole))
             opened = None
         elif begin or end:
@@ -87,11 +101,13 @@ def _torn(number: int) -> UsageError:
 
 def put(content: str, path: Path, lines: str) -> str:
     """The crontab with `lines` as the block of the manifest at `path`: in the old one's place, or
-    at the end. Raises UsageError."""
+    at the end; as it is where the old one differs in comments only. Raises UsageError."""
     mine = [found for found in blocks(content) if found.path == path]
     if not mine:
         gap = "" if not content or content.endswith("\n") else "\n"
         return content + gap + lines
+    if [found.content for found in mine] == [comments.bare(lines, _END)]:
+        return content
     every = _LINE.findall(content)
     for found in reversed(mine):
         every[found.first : found.last + 1] = [lines] if found is mine[0] else []

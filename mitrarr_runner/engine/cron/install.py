@@ -1,6 +1,7 @@
 """The three verbs of `cron`, for both forms: what would be there, put it there, take it away.
 
-A `Change` says what was, or would be, different; nothing is printed here.
+A `Change` says what was, or would be, different; nothing is printed here. `say`: comments are in
+the language of the call.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from mitrarr_runner.engine.cron import crontab, unit_files, units, user_crontab
 from mitrarr_runner.engine.cron.entries import Entry
 from mitrarr_runner.engine.cron.units import Manager, Runner
 from mitrarr_runner.errors import UsageError
-from mitrarr_runner.text import text
+from mitrarr_runner.text import Catalogue, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +32,17 @@ class Change:
 # The crontab of the user that calls
 
 
-def crontab_text(entries: Sequence[Entry], program: Path) -> str:
-    return "".join(crontab.block(entry, program) for entry in entries)
+def crontab_text(entries: Sequence[Entry], program: Path, say: Catalogue) -> str:
+    return "".join(crontab.block(entry, program, say) for entry in entries)
 
 
 def crontab_with(
-    entries: Sequence[Entry], program: Path, environment: Mapping[str, str]
+    entries: Sequence[Entry], program: Path, environment: Mapping[str, str], say: Catalogue
 ) -> tuple[Change, str]:
     """What `write_crontab` would have to write. Raises FailedError, UsageError."""
     before = after = user_crontab.read(environment)
     for entry in entries:
-        after = crontab.put(after, entry.path, crontab.block(entry, program))
+        after = crontab.put(after, entry.path, crontab.block(entry, program, say))
     return Change(tuple(crontab.difference(before, after))), after
 
 
@@ -87,32 +88,37 @@ def refuse_not_root(words: Sequence[str]) -> None:
         )
 
 
-def units_text(entries: Sequence[Entry], runner: Runner, place: Path) -> str:
+def units_text(entries: Sequence[Entry], runner: Runner, place: Path, say: Catalogue) -> str:
     """Every unit file with its place above it."""
     parts = []
     for entry in entries:
-        for name, content in units.units(entry, runner).items():
+        for name, content in units.units(entry, runner, say).items():
             parts.append(f"# {place / name}\n{content}")
     return "\n".join(parts)
 
 
-def units_change(entries: Sequence[Entry], runner: Runner, place: Path) -> Change:
+def units_change(entries: Sequence[Entry], runner: Runner, place: Path, say: Catalogue) -> Change:
     """What `install_units` would write; raises UsageError (unit_taken)."""
     lines: list[str] = []
     for entry in entries:
-        for name, content in unit_files.changed(place, entry, units.units(entry, runner)).items():
+        wanted = units.units(entry, runner, say)
+        for name, content in unit_files.changed(place, entry, wanted).items():
             before = unit_files.current(place, name) or ""
             lines += _of_file(place / name, before, content)
     return Change(tuple(lines))
 
 
 def install_units(
-    entries: Sequence[Entry], runner: Runner, place: Path, environment: Mapping[str, str]
+    entries: Sequence[Entry],
+    runner: Runner,
+    place: Path,
+    environment: Mapping[str, str],
+    say: Catalogue,
 ) -> Change:
     """Write, load and enable; enabling is done again where nothing was written."""
-    change = units_change(entries, runner, place)
+    change = units_change(entries, runner, place, say)
     for entry in entries:
-        wanted = units.units(entry, runner)
+        wanted = units.units(entry, runner, say)
         unit_files.install(place, entry, wanted, runner.manager, environment)
     return change
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mitrarr_runner import atomic
+from mitrarr_runner.engine.cron import comments
 from mitrarr_runner.engine.cron.entries import Entry
 from mitrarr_runner.engine.cron.units import Manager, owner_line, unit_name
 from mitrarr_runner.errors import FailedError, UsageError
@@ -39,10 +40,16 @@ def current(place: Path, name: str) -> str | None:
 
 
 def changed(place: Path, entry: Entry, wanted: Mapping[str, str]) -> dict[str, str]:
-    """The files that are missing or differ; raises UsageError where one is another manifest's."""
+    """The files that are missing or differ in more than comments; raises UsageError where one is
+    another manifest's."""
     for name in wanted:
         _refuse_foreign(place, name, entry)
-    return {name: content for name, content in wanted.items() if current(place, name) != content}
+    return {name: content for name, content in wanted.items() if _differs(place, name, content)}
+
+
+def _differs(place: Path, name: str, content: str) -> bool:
+    there = current(place, name)
+    return there is None or comments.bare(there) != comments.bare(content)
 
 
 def _refuse_foreign(place: Path, name: str, entry: Entry) -> None:

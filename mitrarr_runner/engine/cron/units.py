@@ -12,17 +12,19 @@ from __future__ import annotations
 import pwd
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from mitrarr_runner import resources
 from mitrarr_runner.engine import footprint
+from mitrarr_runner.engine.cron import comments
 from mitrarr_runner.engine.cron.entries import Entry, owner
 from mitrarr_runner.footing import user_name
 from mitrarr_runner.site import Site
 from mitrarr_runner.templates import render_file
+from mitrarr_runner.text import Catalogue, Text, text
 
 _WHEN = {1: "*-*-* *:*:00", 30: "*-*-* *:00/30:00"}
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
@@ -83,14 +85,40 @@ def file_names(entry: Entry) -> tuple[str, str]:
     return f"{unit_name(entry)}.service", f"{unit_name(entry)}.timer"
 
 
-def units(entry: Entry, runner: Runner) -> dict[str, str]:
-    """File names and their texts."""
+def units(entry: Entry, runner: Runner, say: Catalogue | None = None) -> dict[str, str]:
+    """File names and their texts; without `say` no comments but the owner's line."""
     values = {"name": entry.name, "path": str(entry.path)}
     service, timer = file_names(entry)
     return {
-        service: render_file("tick.service.j2", {**values, "start": _start(entry, runner)}),
-        timer: render_file("tick.timer.j2", {**values, "when": _WHEN[entry.every]}),
+        service: _unit("tick.service.j2", {**values, "start": _start(entry, runner)}, _why(), say),
+        timer: _unit("tick.timer.j2", {**values, "when": _WHEN[entry.every]}, (), say),
     }
+
+
+def _unit(
+    template: str, values: Mapping[str, str], why: tuple[Text, ...], say: Catalogue | None
+) -> str:
+    plain = comments.bare(render_file(template, values))
+    if say is None:
+        return plain
+    made = text("Made by: mitrarr cron install --systemd")
+    taken = text("Taken out by: mitrarr cron remove --systemd")
+    return comments.commented(plain, (made, taken, *why), say)
+
+
+def _why() -> tuple[Text, ...]:
+    return (
+        text(
+            "A oneshot unit that is still active is not started again, so that one long job would"
+            " stop every tick. Therefore this unit only starts the tick's own, transient unit, and"
+            " is done at once."
+        ),
+        text(
+            "KillMode=process: workers outlive an apply that is killed; OOMPolicy=continue: a job"
+            " that eats all memory ends alone. A command may write only to the site, the spools"
+            " and its own `cwd`."
+        ),
+    )
 
 
 def owner_line(entry: Entry) -> str:

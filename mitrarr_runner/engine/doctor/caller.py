@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from mitrarr_runner import footing
+from mitrarr_runner.engine import outcry
 from mitrarr_runner.engine.cron import crontab, unit_files, units, user_crontab
 from mitrarr_runner.engine.cron.entries import Entry, owner, removable
 from mitrarr_runner.engine.cron.units import Manager
@@ -82,7 +83,10 @@ def _of_entry(ground: Ground, entry: Entry, tables: Tables, first: str) -> Itera
         yield warning("called_twice", subject, message, text("keep one; see: mitrarr cron show"))
     if block is not None or lines:
         yield from _running(ground, subject)
-    if ways:
+    failing = _failing(ground, entry, subject)
+    if failing is not None:
+        yield failing
+    elif ways:
         yield _applied(ground, entry, subject)
     else:
         install = text("mitrarr cron install --config {path}", path=first)
@@ -157,6 +161,17 @@ def _commands(proc: Path) -> Iterator[str]:
                 yield (folder / "comm").read_text("utf-8", "replace").strip()
             except OSError:
                 continue
+
+
+def _failing(ground: Ground, entry: Entry, subject: Text) -> Finding | None:
+    """It comes, and goes again with empty hands: cron has done its part."""
+    site = Site(entry.manifest.root)
+    met = outcry.failing(site, entry.name, last_apply(site, entry.name))
+    if met is None or _is_late(entry, ground.clock.now() - met):
+        return None
+    message = text("apply is called, but cannot work with the store")
+    command = f"mitrarr apply {shlex.quote(str(entry.path))}"
+    return problem("apply_fails", subject, message, text("see why: {command}", command=command))
 
 
 def _applied(ground: Ground, entry: Entry, subject: Text) -> Finding:

@@ -49,7 +49,7 @@ def clock(ground: Ground) -> Iterator[Finding]:
 
 
 def last_apply(site: Site, manifest: str) -> datetime | None:
-    """Every apply touches its heartbeat, the quick way out included."""
+    """Every apply that could do its work touches its heartbeat, the quick way out included."""
     try:
         return from_epoch(int((site.heartbeat / manifest).stat().st_mtime))
     except OSError:

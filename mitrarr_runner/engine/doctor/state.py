@@ -17,6 +17,8 @@ from mitrarr_runner.engine.doctor.finding import (
     raised,
     warning,
 )
+from mitrarr_runner.engine.outcry import is_full
+from mitrarr_runner.engine.state_check import first_words
 from mitrarr_runner.engine.validate import validate
 from mitrarr_runner.errors import StateError
 from mitrarr_runner.intake.originals import RESERVE, free_bytes
@@ -129,13 +131,18 @@ def _mode(path: Path) -> int:
 
 
 def disk_kind(ground: Ground) -> Iterator[Finding]:
-    """Locks and SQLite's WAL need a disk of this host."""
+    """Locks and SQLite's WAL need a disk of this host, and some room on it."""
     subject = text("disk of state/")
     kind = footing.network_disk(ground.found.path.parent)
     if kind is not None:
         message = text("a network disk ({kind}): locks do not hold there", kind=kind)
         hint = text("keep the site on a disk of this host (settings.root); spools may stay there")
         yield problem("network_disk", subject, message, hint)
+        return
+    if is_full(_folder(ground)):
+        message = text("full: the store cannot be written, and apply cannot work")
+        hint = text("free some space (df -h {path}; df -i counts names)", path=str(_folder(ground)))
+        yield problem("disk_full", subject, message, hint)
         return
     try:
         works = _wal(ground)
@@ -152,13 +159,19 @@ def disk_kind(ground: Ground) -> Iterator[Finding]:
         )
 
 
+def _folder(ground: Ground) -> Path:
+    """Where the store lies, or will."""
+    folder = ground.found.path.parent
+    return folder if folder.is_dir() else ground.site.root
+
+
 def _wal(ground: Ground) -> bool:
-    """Asked of the store itself where there is one, else tried beside where it would be."""
+    """Asked of the store itself where there is one, else tried beside it. One that says no was
+    perhaps only read as it is, where nothing can be written: the trial tells."""
     with ground.store() as db:
-        if db is not None:
-            return health.journal_mode(db) == "wal"
-    folder = ground.site.state if ground.site.state.is_dir() else ground.site.root
-    with tempfile.TemporaryDirectory(prefix=".doctor-", dir=folder) as trial:
+        if db is not None and health.journal_mode(db) == "wal":
+            return True
+    with tempfile.TemporaryDirectory(prefix=".doctor-", dir=_folder(ground)) as trial:
         return health.try_wal(Path(trial))
 
 
@@ -199,7 +212,7 @@ def store(ground: Ground) -> Iterator[Finding]:
             yield raised(error, subject)
         return
     if wrong:
-        message = text("{path} is damaged: {first}", path=path, first=wrong[0])
+        message = text("{path} is damaged: {first}", path=path, first=first_words(wrong))
         hint = text("mitrarr state check says how much; a copy helps: mitrarr state restore FILE")
         yield problem("store_damaged", subject, message, hint)
     else:

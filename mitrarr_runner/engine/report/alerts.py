@@ -16,11 +16,12 @@ from mitrarr_runner.text import Catalogue, Text, text
 
 
 def alerts_json(found: Sequence[Incident], say: Catalogue) -> dict[str, Any]:
-    """The keys of status' incidents, and the sentence, and who took it over."""
+    """The keys of status' incidents, and whose it is, the sentence, and who took it over."""
     return {
         "incidents": [
             {
                 "handle": one.handle,
+                "manifest": one.manifest,
                 "rule": one.rule,
                 "subject": one.subject,
                 "severity": one.severity.value,
@@ -37,9 +38,17 @@ def alerts_json(found: Sequence[Incident], say: Catalogue) -> dict[str, Any]:
 
 
 def alerts_text(
-    found: Sequence[Incident], at: datetime, zone: ZoneInfo, say: Catalogue, width: int | None
+    found: Sequence[Incident],
+    at: datetime,
+    zone: ZoneInfo,
+    say: Catalogue,
+    width: int | None,
+    manifest: str,
 ) -> list[str]:
-    """One incident: a line with handle, severity, age and state, and below it the sentence."""
+    """One incident: a line with handle, severity, age and state, and below it the sentence.
+
+    manifest: the one that is looked at; what belongs to another one of the same store says so.
+    """
     if not found:
         return [say(text("no incident is open"))]
     lines = []
@@ -47,7 +56,8 @@ def alerts_text(
         span = say.span(max(0.0, (at - one.since).total_seconds()))
         since = say(text("since {hour} ({span})", hour=say.hour(one.since, zone, at), span=span))
         severity = say(words.severity(one.severity))
-        lines.append(f"{one.handle:<6} {severity}  {say(_state(one))}  {since}")
+        first = f"{one.handle:<6} {severity}  {say(_state(one))}  {since}"
+        lines.append(first + _whose(one, manifest, say))
         lines += columns.wrapped_after(" " * 7, say(words.sentence(_notice(one))), width)
         if one.ack_at is not None:
             taken = text(
@@ -55,6 +65,12 @@ def alerts_text(
             )
             lines += columns.wrapped_after(" " * 7, say(taken), width)
     return lines
+
+
+def _whose(one: Incident, manifest: str, say: Catalogue) -> str:
+    if one.manifest in ("", manifest):
+        return ""
+    return "  " + say(text("of the manifest {name}", name=one.manifest))
 
 
 def _state(one: Incident) -> Text:

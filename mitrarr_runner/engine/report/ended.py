@@ -49,25 +49,35 @@ def _summary(
     say: Catalogue,
     width: int | None,
 ) -> Iterator[str]:
-    """The parts add up to the jobs."""
+    """The parts add up to the runs, and a job of several runs is one job."""
     parts = _outcomes(applied, say)
-    jobs = say(plural("{count} job", "{count} jobs", sum(parts.values())))
+    names, runs = len(_jobs(applied)), sum(parts.values())
+    jobs = say(plural("{count} job", "{count} jobs", names))
     shown = ", ".join(f"{count} {word}" for word, count in parts.items())
     done = ", ".join(say(part) for part in _done(counts, standing))
     told = say("SUMMARY  {jobs}, {parts}.", jobs=jobs, parts=shown)
+    if runs != names:
+        several = text("{n} runs", n=runs)  # never one: there are at least as many as jobs
+        told = say("SUMMARY  {jobs}, {runs}: {parts}.", jobs=jobs, runs=several, parts=shown)
     pieces = [told, *([f"{done}."] if done else []), say.span(applied.seconds)]
     yield from columns.wrapped("  ".join(pieces), width, indent=9)
     if applied.left:
         left = plural(
             "{count} job found no free place and is left to the next apply",
             "{count} jobs found no free place and are left to the next apply",
-            len(applied.left),
+            len({entry.job for entry in applied.left}),
         )
         yield from columns.wrapped(say(left), width, indent=2)
 
 
+def _jobs(applied: Applied) -> set[str]:
+    entries = [*(one.entry for one in applied.ended), *applied.left]
+    entries += [one for one in applied.plan.entries if one.action is Action.BLOCKED]
+    return {entry.job for entry in entries}
+
+
 def _outcomes(applied: Applied, say: Catalogue) -> Mapping[str, int]:
-    """Every job that was to start, and those whose need failed before, by what became of it."""
+    """Every run that was to start, and those whose need failed before, by what became of it."""
     found: list[Outcome | None] = [one.outcome for one in applied.ended]
     found += [Outcome.BLOCKED for one in applied.plan.entries if one.action is Action.BLOCKED]
     counts: dict[str, int] = {}

@@ -6,24 +6,31 @@ exist is never recommended.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mitrarr_runner.alerts import words
 from mitrarr_runner.alerts.model import Notice, NoticeKind
 from mitrarr_runner.delivery import reasons
-from mitrarr_runner.engine.report.standing import SILENT, JobStanding, Mark, Standing
+from mitrarr_runner.engine.report.standing import OVERDUE, SILENT, JobStanding, Mark, Standing
 from mitrarr_runner.manifest.model import RuleWhen, Severity
+from mitrarr_runner.store import trouble
 from mitrarr_runner.store.deliveries import State as DeliveryState
 from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.incidents import Incident, IncidentState
 from mitrarr_runner.store.pauses import Pause
 from mitrarr_runner.store.registry import State
+from mitrarr_runner.store.runs import Run
 from mitrarr_runner.text import Catalogue, Text, plural, text
 
 _HERE = "mitrarr status"
 """Advice that leads back to what the reader is looking at is left out."""
+
+_APPLY = "mitrarr apply"
+_VALIDATE = "mitrarr validate"
+_UNDRAIN = "mitrarr drain --off"
 
 _RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
@@ -56,9 +63,15 @@ def firing(standing: Standing) -> list[Incident]:
     return [one for one in standing.incidents if one.state is IncidentState.FIRING]
 
 
+def failing(standing: Standing) -> bool:
+    """Whether apply is called, and cannot work with the store. A failing one never leaves early:
+    as long as it is called, the last one was a moment ago."""
+    return standing.failing is not None and standing.at - standing.failing < OVERDUE
+
+
 def silent(standing: Standing) -> bool:
     """Whether nobody calls apply any more."""
-    if standing.applied is None:
+    if standing.applied is None or failing(standing):
         return False
     return standing.overdue or standing.at - standing.applied >= SILENT
 
@@ -83,15 +96,36 @@ def _incident(one: Incident, standing: Standing, say: Catalogue) -> Need:
         standing.at,
         one.detail,
     )
-    advice = [line for line in words.advice(notice) if line.values.get("command") != _HERE]
+    advice = [
+        _led_here(line, standing)
+        for line in words.advice(notice)
+        if line.values.get("command") != _HERE
+    ]
     lines = [words.sentence(notice), since(standing, one.since, say), *advice]
     if one.ack_at is not None:
         taken = text('taken over by {actor}: "{reason}"', actor=one.ack_by, reason=one.ack_reason)
         lines.insert(2, taken)
     elif one.rule != RuleWhen.JOB_PAUSED:
-        command = f'mitrarr alerts ack {one.handle} --reason "..."'
+        command = _here(f"mitrarr alerts ack {one.handle}", standing) + ' --reason "..."'
         lines.append(text("take over: {command}", command=command))
     return Need(one.handle, one.severity, words.severity(one.severity), tuple(lines))
+
+
+def _here(command: str, standing: Standing) -> str:
+    """A command that names no job, so that it comes to this manifest as it is printed."""
+    if not standing.config:
+        return command
+    path = shlex.quote(standing.config)
+    if command in (_APPLY, _VALIDATE):
+        return f"{command} {path}"
+    return f"{command} --config {path}"
+
+
+def _led_here(line: Text, standing: Standing) -> Text:
+    command = line.values.get("command")
+    if command not in (_VALIDATE, _UNDRAIN):
+        return line
+    return replace(line, values={**line.values, "command": _here(str(command), standing)})
 
 
 # -- what no incident tells of
@@ -103,7 +137,13 @@ def _unwatched(standing: Standing, say: Catalogue) -> Iterator[Need]:
         what = text("the manifest has errors; this is the last good one")
         if not standing.fingerprint:
             what = text("the manifest has errors, and no good one was applied before")
-        yield _wrong(Severity.WARNING, what, _look("mitrarr validate"))
+        yield _wrong(Severity.WARNING, what, _look(_here(_VALIDATE, standing)))
+    if standing.full is not None:
+        full = trouble.full(standing.full)
+        advice = () if full.hint is None else (full.hint,)
+        yield _wrong(Severity.CRITICAL, full.message, *advice)
+    elif failing(standing):
+        yield _failing(standing, say)
     if silent(standing):
         yield _wrong(
             Severity.CRITICAL,
@@ -127,6 +167,16 @@ def _unwatched(standing: Standing, say: Catalogue) -> Iterator[Need]:
         yield _drained(standing.drain, standing, say)
 
 
+def _failing(standing: Standing, say: Catalogue) -> Need:
+    """What was wrong, only the apply that met it knows: the next one tells it again."""
+    at = standing.failing or standing.at
+    span = say.span(max(0.0, (standing.at - at).total_seconds()))
+    what = text("apply is called, but could not work with the store ({span} ago)", span=span)
+    return _wrong(
+        Severity.CRITICAL, what, text("see why: {command}", command=_here(_APPLY, standing))
+    )
+
+
 def _job(
     job: JobStanding, known: set[tuple[str, str]], standing: Standing, say: Catalogue
 ) -> Iterator[Need]:
@@ -136,18 +186,30 @@ def _job(
         return
     last = job.last_run
     if job.failures and last is not None:
-        what = plural(
-            "{job} failed ({run})",
-            "{job} failed {count} times in a row (last: {run})",
-            job.failures,
-            job=job.name,
-            run=last.handle,
-        )
+        what = _bad_end(job, last)
         when = since(standing, last.started_at, say)
         yield _wrong(Severity.WARNING, what, when, _look(f"mitrarr logs {job.name}"))
     elif job.newest is not None and job.newest.mark is Mark.BLOCKED:
         what = text("{job} does not run: a job that it needs failed", job=job.name)
         yield _wrong(Severity.WARNING, what, _look(f"mitrarr history {job.name}"))
+
+
+def _bad_end(job: JobStanding, last: Run) -> Text:
+    """A run that was lost did not fail: how it ended is not known."""
+    values = {"job": job.name, "run": last.handle}
+    if any(event.run is last and event.mark is Mark.LOST for event in job.events):
+        return plural(
+            "{job}: {run} was lost, its process is gone",
+            "{job} failed {count} times in a row (last: {run}, lost)",
+            job.failures,
+            **values,
+        )
+    return plural(
+        "{job} failed ({run})",
+        "{job} failed {count} times in a row (last: {run})",
+        job.failures,
+        **values,
+    )
 
 
 def _drained(drain: Drain, standing: Standing, say: Catalogue) -> Need:
@@ -159,7 +221,7 @@ def _drained(drain: Drain, standing: Standing, say: Catalogue) -> Need:
     if drain.until is not None:
         until = say.hour(drain.until, standing.zone, standing.at)
         lines.append(text("ends by itself at {until}", until=until))
-    lines.append(text("start runs again: {command}", command="mitrarr drain --off"))
+    lines.append(text("start runs again: {command}", command=_here(_UNDRAIN, standing)))
     return Need("-", Severity.WARNING, text("DRAINING"), tuple(lines))
 
 
@@ -184,8 +246,19 @@ def _waiting(standing: Standing, say: Catalogue) -> Iterator[Need]:
     for pause in standing.paused_destinations:
         if (RuleWhen.JOB_PAUSED, f"destination:{pause.name}") not in known:
             yield _paused(pause, f"mitrarr resume --destination {pause.name}", standing, say)
+    yield from _strangers(standing, say)
     yield from _quarantined(standing, known)
     yield from _parked(standing, known)
+
+
+def _strangers(standing: Standing, say: Catalogue) -> Iterator[Need]:
+    """Pauses of jobs that the manifest does not have: all that is known of them is the incident
+    that nobody was told of yet."""
+    shown = {job.name for job in standing.jobs}
+    for one in standing.incidents:
+        pending = one.state is IncidentState.PENDING and one.rule == RuleWhen.JOB_PAUSED
+        if pending and one.subject not in shown and ":" not in one.subject:
+            yield _note(text("PAUSED"), *_incident(one, standing, say).lines)
 
 
 def _never(standing: Standing) -> Need:

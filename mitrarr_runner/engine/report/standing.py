@@ -12,17 +12,20 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner.clock import Clock, from_epoch
 from mitrarr_runner.delivery import desk
 from mitrarr_runner.delivery.desk import Shown
+from mitrarr_runner.engine import outcry
 from mitrarr_runner.engine.report.gap import Before
 from mitrarr_runner.engine.state import gather
 from mitrarr_runner.errors import MitrarrError
 from mitrarr_runner.intake import spool
 from mitrarr_runner.intake.spool import SpoolLook
-from mitrarr_runner.manifest.model import Job, Manifest, Per, Source
+from mitrarr_runner.manifest.compiled import known_manifests
+from mitrarr_runner.manifest.model import Job, Manifest, Per, Settings, Source
 from mitrarr_runner.plan import Action, Plan, StateView, jitter_of, plan, upcoming
 from mitrarr_runner.site import Site
 from mitrarr_runner.store import incidents, pauses, readings, registry, runs, sightings
@@ -141,9 +144,11 @@ class Standing:
 
     fingerprint: "" where there is no manifest at all, only the built-in defaults.
     broken: the manifest has errors; this is the last good one, where there is one. applied: when
-    apply was last here, None = never. overdue: a slot that nobody has dealt with for long. disk:
-    used, in percent.
-    down: code of the trouble by destination. quarantined, parked: the newest few.
+    apply was last here and could work, None = never. failing: when one last could not, for the
+    store; None where the last one could. overdue: a slot that nobody has dealt with for long.
+    disk: of the store, used, in percent. full: the store, where its disk has no room for it.
+    down: code of the trouble by destination. quarantined, parked: the newest few. config: what a
+    verb that names no job must be given with --config, "" where it comes here without.
     """
 
     manifest: str
@@ -153,9 +158,11 @@ class Standing:
     host: str
     broken: bool = False
     applied: datetime | None = None
+    failing: datetime | None = None
     overdue: bool = False
     drain: Drain | None = None
     disk: int | None = None
+    full: Path | None = None
     jobs: tuple[JobStanding, ...] = ()
     spools: tuple[SpoolStanding, ...] = ()
     registry: Mapping[FileState, int] = field(default_factory=dict)
@@ -168,6 +175,7 @@ class Standing:
     down: Mapping[str, str] = field(default_factory=dict)
     quarantined: Sequence[Record] = ()
     parked: Sequence[Shown] = ()
+    config: str = ""
 
 
 def standing(
@@ -176,6 +184,9 @@ def standing(
     """db None = nothing was ever applied here."""
     now = clock.now()
     zone = ZoneInfo(manifest.settings.timezone)
+    applied = _applied(site, manifest.name)
+    store = site.root / manifest.settings.store
+    folder = _folder(store, site)
     base = Standing(
         manifest=manifest.name,
         fingerprint=manifest.fingerprint if manifest.path is not None else "",
@@ -183,14 +194,25 @@ def standing(
         zone=zone,
         host=socket.gethostname(),
         broken=broken,
-        applied=_applied(site, manifest.name),
-        disk=_disk(site),
+        applied=applied,
+        failing=outcry.failing(site, manifest.name, applied),
+        disk=_disk(folder),
+        full=store if outcry.is_full(folder) else None,
         jobs=tuple(_unknown(job, now) for job in manifest.jobs.values()),
         spools=tuple(_spools(db, manifest, now)),
         registry=dict.fromkeys(FileState, 0),
         deliveries=dict.fromkeys(PersonState, 0),
+        config=_config(manifest, site),
     )
     return base if db is None else _from_store(db, base, manifest, site, clock)
+
+
+def _config(manifest: Manifest, site: Site) -> str:
+    """A guardian, and a second manifest with a store of its own, are not what the verbs mean that
+    are given no manifest."""
+    apart = manifest.settings.store != Settings().store and len(known_manifests(site)) > 1
+    lone = manifest.settings.watches is None and not apart
+    return "" if lone or manifest.path is None else str(manifest.path)
 
 
 def _from_store(
@@ -212,7 +234,7 @@ def _from_store(
         registered_today=registered_since(db, midnight),
         sent_today=sent_since(db, midnight),
         volumes=tuple(_volumes(db, manifest, midnight)),
-        incidents=incidents.open_incidents(db, name),
+        incidents=incidents.open_incidents(db, name if manifest.path is not None else None),
         paused_destinations=tuple(pause for pause in held if pause.holds(now)),
         down=_down(db, manifest),
         quarantined=registry.listing(db, state=FileState.QUARANTINED, limit=PILE),
@@ -378,7 +400,8 @@ def _spool(db: Database | None, source: Source, now: datetime) -> SpoolStanding:
 
 
 def _applied(site: Site, manifest: str) -> datetime | None:
-    """Every apply touches its heartbeat, the early way out of wake.py included."""
+    """Every apply that could do its work touches its heartbeat, one that wake.py finds to have
+    none included."""
     try:
         return from_epoch(int((site.heartbeat / manifest).stat().st_mtime))
     except OSError:
@@ -391,10 +414,15 @@ def before(site: Site, manifest: str, clock: Clock) -> Before:
     return Before(_applied(site, manifest), now - timedelta(seconds=clock.boottime()))
 
 
-def _disk(site: Site) -> int | None:
-    """How full the root's disk is for an ordinary user, in percent, rounded up as df does."""
+def _folder(store: Path, site: Site) -> Path:
+    """On whose disk the store lies, or will: state/ may be another disk than the root."""
+    return store.parent if store.parent.is_dir() else site.root
+
+
+def _disk(folder: Path) -> int | None:
+    """How full a folder's disk is for an ordinary user, in percent, rounded up as df does."""
     try:
-        found = os.statvfs(site.root)
+        found = os.statvfs(folder)
     except OSError:
         return None
     used = found.f_blocks - found.f_bfree

@@ -8,7 +8,7 @@ from typing import Any
 
 from mitrarr_runner.clock import iso
 from mitrarr_runner.engine.report import columns
-from mitrarr_runner.engine.report.needs import Need, needs, silent
+from mitrarr_runner.engine.report.needs import Need, failing, needs, silent
 from mitrarr_runner.engine.report.standing import (
     EVENTS,
     JobStanding,
@@ -120,9 +120,12 @@ def _vitals(standing: Standing, say: Catalogue, width: int | None) -> list[str]:
 
 
 def _cron(standing: Standing, say: Catalogue) -> Text:
+    """Not called and called in vain are two troubles: only the first is cron's."""
     if standing.applied is None:
-        return text("never applied")
+        return text("apply FAILS") if failing(standing) else text("never applied")
     ago = say.span(max(0.0, (standing.at - standing.applied).total_seconds()))
+    if failing(standing):
+        return text("apply FAILS (the last good one {span} ago)", span=ago)
     if silent(standing):
         return text("cron SILENT (apply {span} ago)", span=ago)
     return text("cron OK (apply {span} ago)", span=ago)

@@ -79,7 +79,9 @@ def record_lost(db: Database, manifest: str, lost: list[Run], now: datetime) -> 
     """
     written = []
     for run in lost:
-        reason = text("its process ended without a word (killed, or the server went down)")
+        reason = text(
+            "its process ended without a word (killed, the server went down, or the disk was full)"
+        )
         result = {**run.result, "reason": to_data(reason)}
         if not run.finished and runs.finish(
             db,

@@ -20,8 +20,8 @@ from mitrarr_runner.schedule import (
     next_slot,
     parse,
     slots,
-    warnings,
 )
+from mitrarr_runner.schedule.advice import warnings
 
 MINUTE = timedelta(minutes=1)
 ZONES = [

@@ -59,7 +59,7 @@ def init(
             code="site_exists",
             hint=text("edit it, or choose another folder"),
         )
-    footing.check(root / "state", making=True)
+    footing.check(root / "state", making=root.is_dir())  # a new folder belongs to who makes it
     manifest.parent.mkdir(parents=True, exist_ok=True)
     (root / "entrada").mkdir(exist_ok=True)
     (root / MARKER).touch()

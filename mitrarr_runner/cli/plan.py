@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mitrarr_runner.cli.options import MANIFEST_OR_PLAN
 from mitrarr_runner.cli.place import Place, place, strict
 from mitrarr_runner.cli.screen import width
 from mitrarr_runner.cli.session import Session, output_format
@@ -26,13 +27,6 @@ if TYPE_CHECKING:
 FORMATS = ("text", "json", "md")
 SOMETHING_TO_DO = 10
 
-_PATH = typer.Argument(
-    metavar="[PATH]",
-    show_default=False,
-    help=mark(
-        "Manifest file or folder, or a saved plan; default: $MITRARR_CONFIG, then ./configs/prod."
-    ),
-)
 _AT = typer.Option("--at", help=mark("Plan as of this time instead of now (changes nothing)."))
 _FROM = typer.Option("--from", help=mark("List every slot from this time on."))
 _UNTIL = typer.Option("--until", help=mark("... and before this time."))
@@ -68,7 +62,7 @@ class _Asked:
 
 def plan(
     ctx: typer.Context,
-    path: Annotated[str | None, _PATH] = None,
+    path: Annotated[str | None, MANIFEST_OR_PLAN] = None,
     at: Annotated[str | None, _AT] = None,
     start: Annotated[str | None, _FROM] = None,
     end: Annotated[str | None, _UNTIL] = None,

@@ -7,18 +7,11 @@ from typing import Annotated
 import typer
 
 from mitrarr_runner.cli import applying
-from mitrarr_runner.cli.options import BY, CONFIG, REASON
+from mitrarr_runner.cli.options import BY, CONFIG, MANIFEST_OR_PLAN, REASON
 from mitrarr_runner.cli.session import output_format
 from mitrarr_runner.cli.verb import Verb, session
 from mitrarr_runner.text import mark
 
-_WORK = typer.Argument(
-    metavar="[PATH]",
-    show_default=False,
-    help=mark(
-        "Manifest file or folder, or a saved plan; default: $MITRARR_CONFIG, then ./configs/prod."
-    ),
-)
 _FORMAT = typer.Option("--format", help=mark("text for people, json for programs."))
 _FAIL_IF_BUSY = typer.Option(
     "--fail-if-busy", help=mark("Exit 3 where something was left because it is running already.")
@@ -27,7 +20,7 @@ _FAIL_IF_BUSY = typer.Option(
 
 def apply(
     ctx: typer.Context,
-    path: Annotated[str | None, _WORK] = None,
+    path: Annotated[str | None, MANIFEST_OR_PLAN] = None,
     job: Annotated[str | None, typer.Option("--job", help=mark("Only this job."))] = None,
     format: Annotated[str, _FORMAT] = "text",
     verbose: Annotated[

@@ -168,9 +168,10 @@ def _zone(name: str) -> ZoneInfo:
 
 
 @lru_cache(maxsize=20_000)
-def _newest(expression: str, zone: str, after: datetime, until: datetime) -> datetime | None:
-    """The last slot in (after, until]: the same for all jobs that share line and last slot."""
-    return schedule.latest_slot(_parsed(expression), _zone(zone), after, until)
+def _any_in(expression: str, zone: str, after: datetime, until: datetime) -> bool:
+    """Whether (after, until] holds a slot: the same for all jobs that share line and last slot."""
+    slots = schedule.slots(_parsed(expression), _zone(zone), after, until)
+    return next(slots, None) is not None
 
 
 def upcoming(job: Job, now: datetime, count: int) -> tuple[datetime, ...]:
@@ -280,13 +281,8 @@ def _due(
     lower = max(handled, window)
     rows = view.slots.get(job.name, {})
     found: list[datetime] = []
-    newest = None
-    if lower < now:
-        newest = _newest(job.schedule.cron, job.schedule.timezone, lower, now)
-    if newest is not None:
-        for slot in schedule.slots(cron, zone, lower, newest):
-            if slot not in rows:
-                found.append(slot)
+    if lower < now and _any_in(job.schedule.cron, job.schedule.timezone, lower, now):
+        found += (slot for slot in schedule.slots(cron, zone, lower, now) if slot not in rows)
     cut = found[:-HARD_CAP]
     older = None
     if cut:

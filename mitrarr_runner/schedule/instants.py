@@ -27,6 +27,7 @@ from zoneinfo import ZoneInfo
 from mitrarr_runner.schedule.grammar import Cron
 
 _DAY = 86400
+_SECOND = timedelta(seconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 # The shortest stretch between two changes of a zone in tzdata 2026 is 3.98 days (Freetown, 1939),
@@ -108,7 +109,7 @@ def _seconds(instant: datetime) -> int:
     """Whole seconds since 1970, rounded down; slots are whole seconds, so none is lost by it."""
     if instant.tzinfo is None:
         raise ValueError("an instant needs a zone")
-    return (instant - _EPOCH) // timedelta(seconds=1)
+    return (instant - _EPOCH) // _SECOND
 
 
 def _local(reading: int) -> datetime:

@@ -8,6 +8,7 @@ garbage collection while a child still works.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from dataclasses import dataclass
@@ -66,6 +67,36 @@ def _opened(path: Path) -> int:
             code="disk_full",
             hint=text("free some space and try again; nothing is half-written"),
         ) from error
+
+
+def inheritors(path: Path) -> list[int]:
+    """Processes that hold the lock by a descriptor they inherited: what a command is and starts,
+    whatever has become of the worker that took it. Other users' processes are not seen.
+
+    The worker's own copy is one that exec closes, and who only tries a lock that is held has none
+    (proc(5), fdinfo).
+    """
+    try:
+        wanted = path.stat()
+    except FileNotFoundError:
+        return []
+    return [
+        int(process.name)
+        for process in Path("/proc").iterdir()
+        if process.name.isdigit() and _inherited(process, wanted)
+    ]
+
+
+def _inherited(process: Path, wanted: os.stat_result) -> bool:
+    with contextlib.suppress(OSError):  # it has ended, or is another user's
+        for descriptor in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):  # closed by now
+                if os.path.samestat(descriptor.stat(), wanted):
+                    told = (process / "fdinfo" / descriptor.name).read_text()
+                    flags = int(told.partition("flags:")[2].split()[0], 8)
+                    if "\nlock:" in told and not flags & os.O_CLOEXEC:
+                        return True
+    return False
 
 
 def is_free(path: Path) -> bool:

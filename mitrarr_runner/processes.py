@@ -11,7 +11,11 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Container
 from pathlib import Path
+
+GRACE = 10.0
+"""Seconds between SIGTERM and SIGKILL for what a job started."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_PDEATHSIG = 1
@@ -45,8 +49,14 @@ def started(pid: int) -> str:
     return "" if fields[0] in "ZX" else fields[19]
 
 
-def descendants(pid: int) -> list[int]:
-    """Every process below `pid`, zombies left out, nearest first."""
+def ticks(boottime: float) -> int:
+    """Seconds since boot in the clock ticks of `started`, rounded down."""
+    return int(boottime * os.sysconf("SC_CLK_TCK"))
+
+
+def descendants(pid: int, besides: Container[int] = ()) -> list[int]:
+    """Every process below `pid`, zombies left out, nearest first; without `besides` and what is
+    below those."""
     children: dict[int, list[int]] = {}
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
@@ -61,7 +71,7 @@ def descendants(pid: int) -> list[int]:
     found: list[int] = []
     todo = [pid]
     while todo:
-        below = children.get(todo.pop(0), [])
+        below = [one for one in children.get(todo.pop(0), []) if one not in besides]
         found += below
         todo += below
     return found

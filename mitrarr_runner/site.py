@@ -43,6 +43,10 @@ class Site:
     def locks(self) -> Path:
         return self.state / "locks"
 
+    def lock_of(self, manifest: str, job: str) -> Path:
+        """Held as long as anything of the job lives."""
+        return self.locks / f"{manifest}.{job}.lock"
+
     @property
     def originals(self) -> Path:
         """Content-addressed originals: originals/ab/abcdef...nst."""

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 from mitrarr_runner import atomic
 from mitrarr_runner.clock import SystemClock
@@ -378,13 +379,6 @@ def test_one_job_cannot_claim_and_the_others_end(
     assert [run.outcome for run in site.history("job_b")] == [Outcome.OK]
     assert len(site.history("job_a")) <= 2
     assert_sound(site)
-
-
-def wait_for(found: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def logged(site: Any, event: str) -> bool:

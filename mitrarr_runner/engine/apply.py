@@ -23,7 +23,7 @@ from typing import Protocol
 
 from mitrarr_runner import locks, processes
 from mitrarr_runner.clock import Clock
-from mitrarr_runner.engine import orders, state, worker
+from mitrarr_runner.engine import orders, orphans, state, worker
 from mitrarr_runner.engine.orders import NOBODY, Caller, Lines, Order
 from mitrarr_runner.errors import StateError
 from mitrarr_runner.locks import Held
@@ -146,6 +146,7 @@ class Supervisor:
         self._running: dict[int, _Running] = {}
         self._ended: list[Ended] = []
         self._interrupts = 0
+        self._since = 0
         self._path = site.root / manifest.settings.store
         self._trouble: StateError | None = None
 
@@ -160,7 +161,7 @@ class Supervisor:
         self._site.make()
         with open_database(self._path) as db:
             self._after_clock_trouble(db, now)
-            view = state.gather(db, self._manifest, self._site, self._clock, now)
+            view = self._gathered(db, now)
             made = reviewed or plan(self._manifest, view, now, only)
             with db.transaction():
                 lost = state.record_lost(db, self._manifest.name, list(view.lost.values()), now)
@@ -177,6 +178,15 @@ class Supervisor:
             self._interrupts > 0,
             self._clock.monotonic() - begun,
         )
+
+    def _gathered(self, db: Database, now: datetime) -> StateView:
+        """How things stand, once what killed workers left has been ended in its time."""
+        log = EventLog(self._site.main_log, self._clock)
+        view = state.gather(db, self._manifest, self._site, self._clock, now)
+        running = view.running.values()
+        if orphans.end_overdue(running, self._manifest, self._site, self._clock, log):
+            view = state.gather(db, self._manifest, self._site, self._clock, now)
+        return view
 
     def _after_clock_trouble(self, db: Database, now: datetime) -> None:
         with db.transaction():
@@ -214,6 +224,7 @@ class Supervisor:
         if not todo:
             return []
         processes.become_subreaper()
+        self._since = processes.ticks(self._clock.boottime())
         self._prepare(todo)
         waited = 0.0
         with self._interruptible():
@@ -388,11 +399,7 @@ class Supervisor:
 
     def _died(self, running: _Running, status: int) -> None:
         """A worker that ended without writing its end: record it, and end what it left behind."""
-        left = [pid for pid in processes.descendants(os.getpid()) if _session(pid) == running.pid]
-        for pid in left:
-            processes.send(pid, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)  # this one: another worker's end is not ours to collect here
+        orphans.end_ours({one.pid for one in self._running.values()}, self._since)
         if os.WIFSIGNALED(status):
             reason = text(
                 "the worker was ended by signal {number}",
@@ -453,13 +460,6 @@ class Supervisor:
         finally:
             for number, action in before.items():
                 signal.signal(number, action)
-
-
-def _session(pid: int) -> int:
-    try:
-        return os.getsid(pid)
-    except OSError:
-        return -1
 
 
 def by_hand(manifest: Manifest, job: str, now: datetime) -> Plan:

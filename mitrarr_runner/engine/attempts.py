@@ -31,9 +31,6 @@ from mitrarr_runner.store.database import Database, open_database
 from mitrarr_runner.store.runs import Outcome
 from mitrarr_runner.text import Catalogue, Text, text, to_data
 
-GRACE = 10.0
-"""Seconds a broken-off step has to clean up before the worker ends without it."""
-
 _PROGRESS_EVERY = 0.2
 
 
@@ -131,7 +128,7 @@ def _all(
             return _finished(account)
         if account.stopping:
             return Outcome.STOPPED, "stopped", text("ended by request")
-        processes.end_descendants(GRACE)
+        processes.end_descendants(processes.GRACE)
         if not failed.again:
             break
         if attempt < retry.attempts:
@@ -342,7 +339,7 @@ def _frugal(limits: Limits) -> Iterator[None]:
 def _deadline(order: Order, run_id: int, capture: Capture) -> Iterator[None]:
     def late(_signal: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGALRM, lambda *_: _give_up(order, run_id, capture))
-        signal.setitimer(signal.ITIMER_REAL, 2 * GRACE)
+        signal.setitimer(signal.ITIMER_REAL, 2 * processes.GRACE)
         raise TimedOut
 
     signal.signal(signal.SIGALRM, late)

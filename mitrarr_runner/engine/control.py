@@ -7,15 +7,12 @@ a person should be told.
 
 from __future__ import annotations
 
-import signal
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from mitrarr_runner import processes
 from mitrarr_runner.clock import Clock, iso
-from mitrarr_runner.engine import wakeup
+from mitrarr_runner.engine import orphans, wakeup
 from mitrarr_runner.engine.state import gather, is_lost
 from mitrarr_runner.manifest.model import Job, Manifest
 from mitrarr_runner.plan import plan, slots_between
@@ -155,10 +152,7 @@ def stop(
         requests.add(db, manifest, job, asked, actor=actor, reason=reason, now=now)
         detail = {"run": running.id, "reason": reason}
         audit.write(db, actor=actor, action="stop", subject=job, now=now, detail=detail)
-    process = running.process
-    here = process.host == socket.gethostname()
-    if here and processes.started(process.pid) == process.started:
-        processes.send(process.pid, signal.SIGTERM)
+    orphans.ask_to_end(running, site, manifest, clock)
     return running
 
 

@@ -5,11 +5,11 @@ Reading only, but for `record_lost`, which writes the end of runs whose process 
 
 from __future__ import annotations
 
-import socket
 from datetime import datetime, timedelta
 
-from mitrarr_runner import locks, processes
+from mitrarr_runner import locks
 from mitrarr_runner.clock import Clock
+from mitrarr_runner.engine.orphans import worker_gone
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.plan import StateView
 from mitrarr_runner.site import Site
@@ -51,16 +51,9 @@ def gather(db: Database, manifest: Manifest, site: Site, clock: Clock, now: date
 def is_lost(run: Run, manifest: str, site: Site, clock: Clock) -> bool:
     """Whether nobody can be working on an unfinished run: its process is gone and its lock free.
 
-    Only the row's own host may judge: elsewhere neither pid nor lock say anything. A lock that is
-    held means that a child of the job still lives, whatever became of the worker.
+    A lock that is held means that a child of the job still lives, whatever became of the worker.
     """
-    process = run.process
-    if process.host != socket.gethostname():
-        return False
-    same_boot = process.boot_id == clock.boot_id()
-    if same_boot and processes.started(process.pid) == process.started:
-        return False
-    return locks.is_free(site.locks / f"{manifest}.{run.job}.lock")
+    return worker_gone(run, clock) and locks.is_free(site.lock_of(manifest, run.job))
 
 
 def forget_future(db: Database, manifest: str, now: datetime) -> bool:

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from mitrarr_runner import locks, processes
 from mitrarr_runner.clock import Clock, iso
-from mitrarr_runner.engine import attempts
+from mitrarr_runner.engine import attempts, orphans
 from mitrarr_runner.engine.capture import Capture
 from mitrarr_runner.engine.orders import Order, Reporter, store_trouble
 from mitrarr_runner.errors import StateError
@@ -34,9 +34,6 @@ from mitrarr_runner.store.requests import Asked
 from mitrarr_runner.store.runs import Outcome, ProcessId
 from mitrarr_runner.store.slots import SlotState
 from mitrarr_runner.text import Text, text
-
-GRACE = 10.0
-"""Seconds between SIGTERM and SIGKILL for what a job started."""
 
 _REPLACER = "overlap: replace"
 """Who asked a run to end so that the next slot can start."""
@@ -88,7 +85,7 @@ def _without_store(order: Order, reporter: Reporter, error: StateError) -> int:
         "store_trouble", job=order.job.name, code=error.code
     )
     reporter.tell("store_trouble", job=order.job.name, **store_trouble(error))
-    processes.end_descendants(GRACE)
+    processes.end_descendants(processes.GRACE)
     return StateError.exit_code
 
 
@@ -110,7 +107,7 @@ def _work(order: Order, reporter: Reporter) -> int:
             break
         code = max(code, _one(current, run, held, reporter))
         current = None if _spent(order.job.limits) else _queued(current)
-    processes.end_descendants(GRACE)
+    processes.end_descendants(processes.GRACE)
     held.release()
     return code
 
@@ -158,9 +155,9 @@ def _detach() -> None:
 
 def _lock(order: Order) -> Held | None:
     """The job's lock, or None: the slot is somebody else's, or a row says why it was not run."""
-    path = order.site.locks / f"{order.manifest.name}.{order.job.name}.lock"
+    path = order.site.lock_of(order.manifest.name, order.job.name)
     replacing = order.job.overlap is Overlap.REPLACE
-    deadline = time.monotonic() + (2 * GRACE + 30 if replacing else _LOCK_WAIT)
+    deadline = time.monotonic() + (2 * processes.GRACE + 30 if replacing else _LOCK_WAIT)
     asked = False
     while (held := locks.acquire(path)) is None:
         with open_database(store_path(order)) as db:
@@ -207,8 +204,7 @@ def _ask_to_stop(db: Database, order: Order, running: runs.Run) -> None:
             reason=_BY_HAND if order.slot is None else "",
             now=order.clock.now(),
         )
-    if processes.started(running.process.pid) == running.process.started:
-        processes.send(running.process.pid, signal.SIGTERM)
+    orphans.ask_to_end(running, order.site, order.manifest.name, order.clock)
 
 
 def _overlapped(db: Database, order: Order) -> None:
@@ -306,7 +302,7 @@ def _one(order: Order, run: int, held: Held, reporter: Reporter) -> int:
         os.dup2(null, 1)
         os.dup2(null, 2)
         os.close(null)
-    stray = processes.end_descendants(GRACE)
+    stray = processes.end_descendants(processes.GRACE)
     if stray:
         log.event("stray_processes_ended", job=order.job.name, run=f"r{run}", count=stray)
     end = _as_asked(order, end)
@@ -418,5 +414,5 @@ def _crashed(order: Order, told: str) -> NoReturn:
         path = order.site.run_logs / order.job.name / "crash.log"
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.write_text(redact.mask(told), encoding="utf-8")
-    processes.end_descendants(GRACE)
+    processes.end_descendants(processes.GRACE)
     sys.exit(70)

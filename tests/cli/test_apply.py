@@ -7,19 +7,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from waiting import wait_for
+
 from mitrarr_runner.store import jobs, slots
 from mitrarr_runner.store.runs import Outcome
 
 Job = Callable[..., dict[str, Any]]
 Call = Callable[..., Any]
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 15) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-    return found
 
 
 def ten_minutes_later(site: Any) -> None:

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 from mitrarr_runner.store import audit, drains, requests, slots
 from mitrarr_runner.store.runs import Outcome
 
 Job = Callable[..., dict[str, Any]]
 Call = Callable[..., Any]
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 15) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-    return found
 
 
 def states(site: Any, job: str = "a") -> list[str]:

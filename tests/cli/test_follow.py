@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 from mitrarr_runner.engine.follow import Tail
 from mitrarr_runner.store.runs import Outcome
 
 Job = Callable[..., dict[str, Any]]
 STAIRS = "echo one; while ! test -e two; do sleep 0.05; done; echo two; printf three"
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 15) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-    return found
 
 
 # -- the file

@@ -13,28 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import alive, wait_for
 
 from mitrarr_runner.clock import iso
 from mitrarr_runner.store import slots
 from mitrarr_runner.store.runs import Outcome
 
 Job = Callable[..., dict[str, Any]]
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 15) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 def lines(path: Path) -> list[str]:

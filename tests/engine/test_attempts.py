@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from mitrarr_runner import processes
 from mitrarr_runner.clock import SystemClock
-from mitrarr_runner.engine import attempts, worker
+from mitrarr_runner.engine import worker
 from mitrarr_runner.engine.apply import Silent
 from mitrarr_runner.engine.attempts import wait
 from mitrarr_runner.engine.tick import tick
@@ -182,7 +183,7 @@ def test_a_step_that_does_not_let_go_has_its_end_in_its_log_too(
 ) -> None:
     site.write(jobs={"a": job("true", timeout="1s")})
     site.due()
-    monkeypatch.setattr(attempts, "GRACE", 0.3)
+    monkeypatch.setattr(processes, "GRACE", 0.3)
     monkeypatch.setattr(command, "run", _deaf)
     tick(site.manifest, site.site, SystemClock(), Silent(), root_from="settings")
     run = site.history()[0]

@@ -1,0 +1,165 @@
+"""What a killed worker leaves running: found, and ended in time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from waiting import alive, wait_for
+
+from mitrarr_runner import locks
+from mitrarr_runner.store.runs import Outcome
+
+Job = Callable[..., dict[str, Any]]
+
+STRAYING = "setsid sleep 300 & echo $! > strayed; echo $$ > leader; sleep 300"
+"""A command whose grandchild leaves its session."""
+
+
+@pytest.fixture
+def mess(site: Any) -> Iterator[None]:
+    """Ends what a failing test would leave behind."""
+    yield
+    for name in ("strayed", "leader", "other"):
+        if (site.root / name).exists():
+            for pid in map(int, (site.root / name).read_text().split()):
+                if alive(pid):
+                    os.kill(pid, 9)
+
+
+def pids(site: Any, *names: str) -> list[int]:
+    return [int((site.root / name).read_text()) for name in names]
+
+
+def worker(site: Any, job: str) -> int:
+    found = wait_for(lambda: [r for r in site.history(job) if not r.finished])
+    return int(found[0].process.pid)
+
+
+def lock_of(site: Any, job: str) -> Path:
+    return Path(site.site.locks / f"prod.{job}.lock")
+
+
+@pytest.mark.usefixtures("mess")
+def test_a_supervisor_ends_what_a_killed_worker_left_and_nothing_else(site: Any, job: Job) -> None:
+    other = "setsid sleep 300 & echo $! > other; while [ ! -e enough ]; do sleep 0.05; done"
+    site.write(jobs={"a": job("sh", "-c", STRAYING), "b": job("sh", "-c", other)})
+    site.due()
+    before = f"sleep 300 & echo $! > before; exec {' '.join(site.command('apply'))}"
+    apply = subprocess.Popen(["sh", "-c", before], cwd=site.root, env=site.environment())
+    try:
+        wait_for(lambda: (site.root / "leader").exists() and (site.root / "other").exists())
+        wait_for(lambda: all((site.root / n).read_text() for n in ("leader", "other", "strayed")))
+        os.kill(worker(site, "a"), 9)
+        wait_for(lambda: site.history("a")[0].finished)
+        wait_for(lambda: not any(map(alive, pids(site, "leader", "strayed"))))
+        assert all(map(alive, pids(site, "other", "before"))), "another job's, and the caller's own"
+        assert locks.is_free(lock_of(site, "a"))
+    finally:
+        (site.root / "enough").touch()
+        assert apply.wait(timeout=30) == 1
+        os.kill(*pids(site, "before"), 9)
+    assert not alive(*pids(site, "other"))
+    assert [run.outcome for run in site.history("a")] == [Outcome.LOST]
+    assert [run.outcome for run in site.history("b")] == [Outcome.OK]
+
+
+def killed_both(site: Any) -> None:
+    """An apply and its worker are killed; what the worker started goes on."""
+    supervisor = site.start("apply")
+    wait_for(lambda: (site.root / "leader").exists() and (site.root / "leader").read_text())
+    at_work = worker(site, "a")
+    supervisor.kill()
+    supervisor.wait()
+    os.kill(at_work, 9)
+    wait_for(lambda: not alive(at_work))
+
+
+@pytest.mark.usefixtures("mess")
+def test_a_timeout_holds_after_supervisor_and_worker_were_killed(site: Any, job: Job) -> None:
+    site.write(jobs={"a": job("sh", "-c", STRAYING, timeout="3s")})
+    site.due()
+    killed_both(site)
+    assert site.run("apply").code == 0, "until its time is over it works on, and its job with it"
+    assert all(map(alive, pids(site, "leader", "strayed")))
+    assert [run.finished for run in site.history()] == [False]
+    wait_for(lambda: site.run("apply").code == 1)
+    assert not any(map(alive, pids(site, "leader", "strayed")))
+    assert [run.outcome for run in site.history()][-1] is Outcome.LOST
+    assert "orphans_ended job=a run=r1 count=3" in site.site.main_log.read_text()
+
+
+@pytest.mark.usefixtures("mess")
+def test_a_deaf_orphan_is_killed_after_a_grace(site: Any, job: Job) -> None:
+    script = "trap '' TERM; echo $$ > leader; while :; do sleep 0.1; done"
+    site.write(jobs={"a": job("sh", "-c", script, timeout="1s")})
+    site.due()
+    killed_both(site)
+    wait_for(lambda: site.run("apply", timeout=60).code == 1, seconds=60)
+    assert not alive(*pids(site, "leader"))
+
+
+@pytest.mark.usefixtures("mess")
+def test_stop_reaches_what_a_killed_worker_left(site: Any, job: Job) -> None:
+    site.write(jobs={"a": job("sh", "-c", STRAYING)})
+    site.due()
+    killed_both(site)
+    answer = site.run("stop", "a")
+    assert answer.code == 0
+    assert "r1" in answer.out
+    wait_for(lambda: not any(map(alive, pids(site, "leader", "strayed"))))
+    assert locks.is_free(lock_of(site, "a"))
+
+
+@pytest.mark.usefixtures("mess")
+def test_the_next_slot_replaces_what_a_killed_worker_left(site: Any, job: Job) -> None:
+    script = f"[ -e once ] || {{ touch once; {STRAYING}; }}; echo $MITRARR_RUN > ran"
+    site.write(jobs={"a": job("sh", "-c", script, overlap="replace")})
+    site.due()
+    killed_both(site)
+    with site.store() as db, db.transaction():  # another slot is due
+        db.execute("UPDATE slots SET slot = slot - 3600")
+        db.execute("UPDATE runs SET slot = slot - 3600, started_at = started_at - 3600")
+        db.execute("UPDATE jobs SET last_slot = NULL")
+    site.run("apply", timeout=60)
+    assert not any(map(alive, pids(site, "leader", "strayed")))
+    assert (site.root / "ran").read_text().split() == ["2"]
+
+
+def test_who_holds_a_lock_by_inheritance(tmp_path: Path) -> None:
+    """A worker's own copy is closed at exec, and whoever only tries the lock holds none."""
+    path = tmp_path / "a.lock"
+    held = locks.acquire(path)
+    assert held is not None
+    assert locks.inheritors(path) == []
+    words = "import sys; print('up', flush=True); sys.stdin.read()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", words],
+        pass_fds=[held.descriptor],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdout.readline()
+    try:
+        assert locks.inheritors(path) == [child.pid]
+        held.release()
+        assert locks.inheritors(path) == [child.pid]
+        other = os.open(path, os.O_RDWR)
+        os.set_inheritable(other, True)
+        try:
+            assert locks.inheritors(path) == [child.pid], "an open file is no lock"
+        finally:
+            os.close(other)
+    finally:
+        child.stdin.close()
+        child.wait(timeout=10)
+        child.stdout.close()
+    assert locks.inheritors(path) == []
+    assert locks.inheritors(tmp_path / "none.lock") == []

@@ -7,7 +7,6 @@ an offset. isoformat finds all three anew for each instant, at four times the co
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 _DAY = timedelta(days=1)
@@ -20,6 +19,8 @@ class InstantTexts:
     def __init__(self, zone: ZoneInfo) -> None:
         self.zone = zone
         self._days: dict[int, _Day | None] = {}
+        hours, minutes = range(24), range(60)
+        self._times = tuple(f"{hour:02}:{minute:02}:00" for hour in hours for minute in minutes)
 
     def of(self, instant: datetime) -> tuple[str, str]:
         """instant: aware, in UTC. A fraction of a second is left out."""
@@ -30,12 +31,11 @@ class InstantTexts:
             day = self._days[number] = _day(instant, self.zone)
         if day is None or instant.second:
             return _utc(instant), instant.astimezone(self.zone).isoformat(timespec="seconds")
-        times = _times()
         minute = instant.hour * 60 + instant.minute
         date, local = divmod(minute + day.shift, 1440)
         return (
-            f"{day.dates[1]}T{times[minute]}Z",
-            f"{day.dates[date + 1]}T{times[local]}{day.offset}",
+            f"{day.dates[1]}T{self._times[minute]}Z",
+            f"{day.dates[date + 1]}T{self._times[local]}{day.offset}",
         )
 
 
@@ -67,8 +67,3 @@ def _day(instant: datetime, zone: ZoneInfo) -> _Day | None:
 
 def _utc(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat()[:19] + "Z"
-
-
-@lru_cache(maxsize=1)
-def _times() -> tuple[str, ...]:
-    return tuple(f"{hour:02}:{minute:02}:00" for hour in range(24) for minute in range(60))

@@ -27,9 +27,6 @@ from mitrarr_runner.site import Site
 _REPEAT = 3600
 _CALM = 0
 
-_ROOM = 65536
-"""Bytes free below which SQLite cannot even begin: its shared memory file alone takes 32 kB."""
-
 
 @contextmanager
 def heard(manifest: Manifest, site: Site, clock: Clock) -> Iterator[None]:
@@ -63,17 +60,6 @@ def failing(site: Site, manifest: str, applied: datetime | None) -> datetime | N
         return None
     met = from_epoch(int(found.st_atime))
     return met if applied is None or met >= applied else None
-
-
-def is_full(folder: Path) -> bool:
-    """Whether the disk of `folder` has no room for a store to work in, or for no name more; False
-    where it cannot be asked. btrfs counts no names: 0 of 0."""
-    try:
-        found = os.statvfs(folder)
-    except OSError:
-        return False
-    nameless = found.f_files > 0 and found.f_favail == 0
-    return nameless or found.f_bavail * found.f_frsize < _ROOM
 
 
 def _marker(site: Site, manifest: str) -> Path:

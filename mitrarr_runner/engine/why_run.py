@@ -8,6 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner.engine.report.history import asked_by, outcome_word, reason_of, step_message
+from mitrarr_runner.plan import LATE
 from mitrarr_runner.store.runs import Cause, Outcome, Run
 from mitrarr_runner.text import Catalogue, Text, plural, text
 
@@ -70,14 +71,14 @@ def _start(run: Run, scene: Scene) -> Text:
         Cause.RECOVERY: text("as a recovery"),
         Cause.HAND: text("by hand"),
     }[run.cause]
-    late = (run.started_at - run.slot).total_seconds() if run.slot else 0.0
-    if late < 60:
+    late = run.started_at - (run.slot or run.started_at)
+    if late < LATE:
         return text("started {cause} at {at}, on time", cause=cause, at=scene.hour(run.started_at))
     return text(
         "started {cause} at {at}, {span} after its slot",
         cause=cause,
         at=scene.hour(run.started_at),
-        span=scene.say.span(late),
+        span=scene.say.span(late.total_seconds()),
     )
 
 

@@ -15,15 +15,15 @@ from pathlib import Path
 from mitrarr_runner.errors import StateError
 from mitrarr_runner.text import Text, text
 
-_NO_ROOM = 65536
-"""Bytes free below which an I/O error means a full disk: SQLite says "disk I/O error" where it
-cannot make its shared memory file of 32 kB."""
+_ROOM = 65536
+"""Bytes free below which SQLite cannot even begin and says "disk I/O error": its shared memory file
+alone takes 32 kB."""
 
 
 def translated(error: sqlite3.Error, path: Path) -> StateError | None:
     """The trouble as something to act on; None for what is a bug."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL or (code in _IO and _is_full(path)):
+    if code == sqlite3.SQLITE_FULL or (code in _IO and is_full(path.parent)):
         return full(path)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return _busy(path)
@@ -141,9 +141,12 @@ def _way_back() -> Text:
     )
 
 
-def _is_full(path: Path) -> bool:
+def is_full(folder: Path) -> bool:
+    """Whether the disk of `folder` has no room for a store to work in, or for no name more; False
+    where it cannot be asked. btrfs counts no names: 0 of 0."""
     try:
-        found = os.statvfs(path.parent)
+        found = os.statvfs(folder)
     except OSError:
         return False
-    return found.f_bavail * found.f_frsize < _NO_ROOM
+    nameless = found.f_files > 0 and found.f_favail == 0
+    return nameless or found.f_bavail * found.f_frsize < _ROOM

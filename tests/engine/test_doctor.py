@@ -22,7 +22,7 @@ from mitrarr_runner.engine.doctor.finding import Finding, Ground, Level, ok
 from mitrarr_runner.engine.doctor.report import finding_lines, fit, verdict
 from mitrarr_runner.engine.places import Call, place
 from mitrarr_runner.http import NotSentError
-from mitrarr_runner.store import health
+from mitrarr_runner.store import health, trouble
 from mitrarr_runner.store.database import SCHEMA_VERSION
 from mitrarr_runner.text import Catalogue, text
 
@@ -215,7 +215,7 @@ def test_a_full_disk_is_not_one_without_wal(
     hospital: Hospital, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a full disk neither the store nor a trial says anything about WAL."""
-    monkeypatch.setattr(state, "is_full", lambda folder: True)
+    monkeypatch.setattr(trouble, "is_full", lambda folder: True)
     (found,) = state.disk_kind(hospital.ground())
     assert (found.code, found.level) == ("disk_full", Level.PROBLEM)
     assert "full" in str(found.message)

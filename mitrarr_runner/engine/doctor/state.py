@@ -17,13 +17,12 @@ from mitrarr_runner.engine.doctor.finding import (
     raised,
     warning,
 )
-from mitrarr_runner.engine.outcry import is_full
 from mitrarr_runner.engine.state_check import first_words
 from mitrarr_runner.engine.validate import validate
 from mitrarr_runner.errors import StateError
 from mitrarr_runner.intake.originals import RESERVE, free_bytes
 from mitrarr_runner.manifest.model import Manifest
-from mitrarr_runner.store import health
+from mitrarr_runner.store import health, trouble
 from mitrarr_runner.store.schema import version_of
 from mitrarr_runner.text import Text, plural, text
 
@@ -139,7 +138,7 @@ def disk_kind(ground: Ground) -> Iterator[Finding]:
         hint = text("keep the site on a disk of this host (settings.root); spools may stay there")
         yield problem("network_disk", subject, message, hint)
         return
-    if is_full(_folder(ground)):
+    if trouble.is_full(_folder(ground)):
         message = text("full: the store cannot be written, and apply cannot work")
         hint = text("free some space (df -h {path}; df -i counts names)", path=str(_folder(ground)))
         yield problem("disk_full", subject, message, hint)

@@ -10,12 +10,9 @@ from datetime import datetime, timedelta, tzinfo
 
 from mitrarr_runner.engine.report import columns
 from mitrarr_runner.manifest.model import Manifest
-from mitrarr_runner.plan import ON_TIME, Action, Plan, PlannedRun, StateView
+from mitrarr_runner.plan import LATE, ON_TIME, Action, Plan, PlannedRun, StateView
 from mitrarr_runner.store.runs import Run
 from mitrarr_runner.text import Catalogue, Text, text
-
-LATE = timedelta(minutes=1)
-"""From when on a run's delay is told."""
 
 _HOURS = 3
 """Slots of one line that are told one by one."""

@@ -28,7 +28,15 @@ from mitrarr_runner.manifest.compiled import known_manifests
 from mitrarr_runner.manifest.model import Job, Manifest, Per, Settings, Source
 from mitrarr_runner.plan import Action, Plan, StateView, jitter_of, plan, upcoming
 from mitrarr_runner.site import Site
-from mitrarr_runner.store import incidents, pauses, readings, registry, runs, sightings
+from mitrarr_runner.store import (
+    incidents,
+    pauses,
+    readings,
+    registry,
+    runs,
+    sightings,
+    trouble,
+)
 from mitrarr_runner.store import slots as slot_rows
 from mitrarr_runner.store.database import Database
 from mitrarr_runner.store.deliveries import State as PersonState
@@ -197,7 +205,7 @@ def standing(
         applied=applied,
         failing=outcry.failing(site, manifest.name, applied),
         disk=_disk(folder),
-        full=store if outcry.is_full(folder) else None,
+        full=store if trouble.is_full(folder) else None,
         jobs=tuple(_unknown(job, now) for job in manifest.jobs.values()),
         spools=tuple(_spools(db, manifest, now)),
         registry=dict.fromkeys(FileState, 0),

@@ -28,8 +28,10 @@ def complaint(error: Any) -> tuple[Text, Text | None]:
     parameter = getattr(error, "param", None)
     unknown = _COMMAND.search(error.format_message())
     if unknown is not None:
-        known = getattr(getattr(error.ctx, "command", None), "commands", {})
-        return text('there is no verb "{name}"', name=unknown[1]), did_you_mean(unknown[1], known)
+        known = _verbs(error)
+        return text('there is no verb "{name}"', name=unknown[1]), (
+            did_you_mean(unknown[1], known) or _few(known)
+        )
     if option is not None and getattr(error, "possibilities", ...) is not ...:
         known = error.possibilities or ()
         counted = _counted(error) if _NUMBER.match(option) else None
@@ -41,7 +43,7 @@ def complaint(error: Any) -> tuple[Text, Text | None]:
     if option is not None:
         return text("{name} wants a value", name=option), None
     if error.format_message() == "Missing command.":
-        return text("which verb?"), None
+        return text("which verb?"), _few(_verbs(error))
     extra = _EXTRA.search(error.format_message())
     if extra is not None:
         return text("one word too many: {words}", words=extra[1]), None
@@ -51,6 +53,16 @@ def complaint(error: Any) -> tuple[Text, Text | None]:
             return text("{name} is missing", name=name), None
         return text("{name}: this value cannot be used", name=name), None
     return text("{words}", words=error.format_message()), None
+
+
+def _verbs(error: Any) -> list[str]:
+    """The verbs of the group that was named."""
+    return sorted(getattr(getattr(error.ctx, "command", None), "commands", ()))
+
+
+def _few(known: list[str]) -> Text | None:
+    """The verbs of a small group; all of them are a page (--help)."""
+    return text("verbs here: {names}", names=", ".join(known)) if len(known) <= 10 else None
 
 
 def _counted(error: Any) -> Any:

@@ -13,6 +13,8 @@ from mitrarr_runner.store.runs import Outcome
 CALLS = {
     ("nosuch",): 'there is no verb "nosuch"',
     ("paus", "a"): 'did you mean "pause"?',
+    ("alerts",): "verbs here: ack, list",
+    ("state", "x"): "verbs here: backup, check, export, restore",
     ("registry", "lst"): 'did you mean "list"?',
     ("pause", "--untill", "x"): 'did you mean "--until"?',
     ("send-to-findface", "--batch-size", "x"): "--batch-size: this value cannot be used",

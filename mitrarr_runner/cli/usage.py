@@ -33,11 +33,11 @@ def complaint(error: Any) -> tuple[Text, Text | None]:
             did_you_mean(unknown[1], known) or _few(known)
         )
     if option is not None and getattr(error, "possibilities", ...) is not ...:
-        known = error.possibilities or ()
+        options = error.possibilities or ()
         counted = _counted(error) if _NUMBER.match(option) else None
         if counted is not None:
             return text("{name} cannot be negative", name=_name(counted)), None
-        return text("there is no option {name}", name=option), did_you_mean(option, known)
+        return text("there is no option {name}", name=option), did_you_mean(option, options)
     if option is not None and _VALUE.search(error.format_message()):
         return text("{name} takes no value", name=option), None
     if option is not None:

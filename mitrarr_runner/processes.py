@@ -17,6 +17,9 @@ from pathlib import Path
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL for what a job started."""
 
+TICKS = os.sysconf("SC_CLK_TCK")
+"""Clock ticks a second, in which /proc counts (proc(5))."""
+
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_PDEATHSIG = 1
 
@@ -47,11 +50,6 @@ def started(pid: int) -> str:
     # The command's name may hold blanks and parentheses: count from the last one (proc(5)).
     fields = stat.rpartition(")")[2].split()
     return "" if fields[0] in "ZX" else fields[19]
-
-
-def ticks(boottime: float) -> int:
-    """Seconds since boot in the clock ticks of `started`, rounded down."""
-    return int(boottime * os.sysconf("SC_CLK_TCK"))
 
 
 def descendants(pid: int, besides: Container[int] = ()) -> list[int]:

@@ -224,7 +224,7 @@ class Supervisor:
         if not todo:
             return []
         processes.become_subreaper()
-        self._since = processes.ticks(self._clock.boottime())
+        self._since = int(self._clock.boottime() * processes.TICKS)
         self._prepare(todo)
         waited = 0.0
         with self._interruptible():

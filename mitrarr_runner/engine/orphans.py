@@ -59,8 +59,8 @@ def worker_gone(run: Run, clock: Clock) -> bool:
 
 
 def ask_to_end(run: Run, site: Site, manifest: str, clock: Clock) -> None:
-    """SIGTERM to a run's worker or, where it was killed, to what it left. Nothing on other hosts:
-    there, the worker reads the request."""
+    """SIGTERM to a run's worker or, where it was killed, to what it left; a process of another host
+    cannot be reached."""
     if run.process.host != socket.gethostname():
         return
     if worker_gone(run, clock):
@@ -75,25 +75,28 @@ def end_overdue(
     """End what killed workers left and what has had its job's time. Whether there was any."""
     ended = False
     for run in running:
-        if worker_gone(run, clock) and _overdue(run, manifest, clock):
-            count = _end(site.lock_of(manifest.name, run.job))
-            log.event("orphans_ended", job=run.job, run=run.handle, count=count)
+        job = manifest.jobs.get(run.job)
+        if job is None or not worker_gone(run, clock):
+            continue
+        lock = site.lock_of(manifest.name, run.job)
+        left = locks.inheritors(lock)
+        if any(_age(pid, clock) > job.timeout for pid in left):
+            _end(lock, left)
+            log.event("orphans_ended", job=run.job, run=run.handle, count=len(left))
             ended = True
     return ended
 
 
-def _overdue(run: Run, manifest: Manifest, clock: Clock) -> bool:
-    """By the time since its worker's start, which no change of the clock touches."""
-    job = manifest.jobs.get(run.job)
-    if job is None or not run.process.started:
-        return False
-    return processes.ticks(clock.boottime() - job.timeout) > int(run.process.started)
+def _age(pid: int, clock: Clock) -> float:
+    """Seconds since a process began, which no change of the clock touches. It began after its run:
+    a worker may make several (`overlap: queue`)."""
+    began = processes.started(pid)
+    return clock.boottime() - int(began) / processes.TICKS if began else 0.0
 
 
-def _end(lock: Path) -> int:
-    """SIGTERM, a grace, SIGKILL. Returns how many there were."""
-    first = locks.inheritors(lock)
-    _tell(first, signal.SIGTERM)
+def _end(lock: Path, left: Iterable[int]) -> None:
+    """SIGTERM, a grace, SIGKILL."""
+    _tell(left, signal.SIGTERM)
     deadline = time.monotonic() + processes.GRACE
     while not locks.is_free(lock) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -101,7 +104,6 @@ def _end(lock: Path) -> int:
     while not locks.is_free(lock) and time.monotonic() < deadline:
         _tell(locks.inheritors(lock), signal.SIGKILL)
         time.sleep(0.05)
-    return len(first)
 
 
 def _tell(pids: Iterable[int], number: int) -> None:

@@ -193,7 +193,7 @@ def _cpu_of(pid: int) -> float:
     except OSError:
         return 0.0
     user, system = stat.rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return (int(user) + int(system)) / processes.TICKS
 
 
 def _over(code: int, used: float, limit: int) -> bool:

@@ -47,6 +47,7 @@ _CHANGING = (
         re.compile(rf"(?:{_DAY} )?(?:\d{{4}}-\d\d-\d\d |\d\d/\d\d/\d{{4}} )?\d\d:\d\d(?::\d\d)?"),
         "TIME",
     ),
+    (re.compile(r"\bdat \d{8}\b"), "dat DAY"),  # of the samples that the demo makes today
     (re.compile(r'"\d+ \d+ \* \* \*"'), "DAILY"),  # the demo's slot is half a day away
     (re.compile(r"TIME(?: [+-]\d\d:\d\d)+"), "TIME"),
     (re.compile(rf"\b(?:{_SPAN})\b"), "SPAN"),

@@ -118,12 +118,21 @@ class _Running:
     entry: PlannedRun
     pid: int
     pipe: int
-    deadline: float
-    begun: float
+    timeout: int
     lines: Lines = field(default_factory=Lines)
     run: int | None = None
     outcome: Outcome | None = None
     seconds: float = 0.0
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def deadline(self) -> float:
+        """When the supervisor ends a worker that did not end this run itself."""
+        return self.begun + self.timeout + BACKSTOP
+
+    def began(self) -> None:
+        """Another run of the same worker has its own time."""
+        self.begun = time.monotonic()
 
 
 class Supervisor:
@@ -347,8 +356,7 @@ class Supervisor:
         os.close(writer)
         place.release()
         os.set_blocking(reader, False)
-        now = time.monotonic()
-        running = _Running(entry, pid, reader, now + job.timeout + BACKSTOP, now)
+        running = _Running(entry, pid, reader, job.timeout)
         self._running[reader] = running
         self._selector.register(reader, selectors.EVENT_READ, running)
 
@@ -382,6 +390,7 @@ class Supervisor:
     def _next(self, running: _Running, event: Mapping[str, object]) -> None:
         """A run of this worker has ended, and another one follows: both are kept."""
         self._ended.append(Ended(running.entry, running.run, running.outcome, running.seconds))
+        running.began()
         slot = datetime.fromisoformat(str(event["slot"]))
         running.entry = replace(running.entry, slot=slot, missed=0, run=None, request=None)
 

@@ -23,10 +23,11 @@ from mitrarr_runner import locks, processes
 from mitrarr_runner.clock import Clock, iso
 from mitrarr_runner.engine import attempts, orphans
 from mitrarr_runner.engine.capture import Capture
-from mitrarr_runner.engine.orders import Order, Reporter, store_trouble
+from mitrarr_runner.engine.orders import NOBODY, Order, Reporter, store_trouble
 from mitrarr_runner.errors import StateError
 from mitrarr_runner.locks import Held
 from mitrarr_runner.logs import EventLog
+from mitrarr_runner.manifest import compiled
 from mitrarr_runner.manifest.model import Limits, Overlap
 from mitrarr_runner.store import audit, drains, jobs, pauses, requests, runs, slots
 from mitrarr_runner.store.database import Database, open_database
@@ -105,8 +106,11 @@ def _work(order: Order, reporter: Reporter) -> int:
         if run is None:
             reporter.tell("left", job=order.job.name)
             break
-        code = max(code, _one(current, run, held, reporter))
-        current = None if _spent(order.job.limits) else _queued(current)
+        outcome = _one(current, run, held, reporter)
+        code = code if outcome in (*runs.GOOD, Outcome.SKIPPED) else 1
+        # Whoever ended a run wanted no next one now; a queued slot is left to the next apply.
+        last = outcome is Outcome.STOPPED or _spent(order.job.limits)
+        current = None if last else _queued(current)
     processes.end_descendants(processes.GRACE)
     held.release()
     return code
@@ -232,6 +236,8 @@ def _claim(order: Order) -> int | None:
             return None
         if order.recovers is not None and not _recoverable(db, order):
             return None
+        for stale in requests.waiting(db, manifest, requests.Asked.STOP, job):
+            requests.done(db, stale.id, now)  # its run was killed before it could heed it
         run = runs.start(
             db,
             manifest,
@@ -287,7 +293,7 @@ def me(clock: Clock) -> ProcessId:
     return ProcessId(pid, processes.started(pid), clock.boot_id(), socket.gethostname())
 
 
-def _one(order: Order, run: int, held: Held, reporter: Reporter) -> int:
+def _one(order: Order, run: int, held: Held, reporter: Reporter) -> Outcome:
     slot = None if order.slot is None else iso(order.slot)
     reporter.tell("started", job=order.job.name, slot=slot, run=run)
     log = EventLog(order.site.main_log, order.clock)
@@ -322,7 +328,7 @@ def _one(order: Order, run: int, held: Held, reporter: Reporter) -> int:
     reporter.tell(
         "finished", job=order.job.name, run=run, outcome=end.outcome.value, seconds=end.seconds
     )
-    return 0 if end.outcome in (*runs.GOOD, Outcome.SKIPPED) else 1
+    return end.outcome
 
 
 def _as_asked(order: Order, end: attempts.End) -> attempts.End:
@@ -386,10 +392,14 @@ def _ended_by(request: requests.Request) -> Text:
 
 
 def _queued(order: Order) -> Order | None:
-    """The slot that waited for this run to end (`overlap: queue`), as the next order."""
+    """The slot that waited for this run to end (`overlap: queue`), as the next order: the
+    schedule's, whoever asked for this run. Under a newer manifest the next apply decides on it.
+    """
     if order.job.overlap is not Overlap.QUEUE:
         return None
     name = order.manifest.name
+    if compiled.last_good_fingerprint(order.site, name) not in (None, order.manifest.fingerprint):
+        return None
     with open_database(store_path(order)) as db:
         now = order.clock.now()
         if drains.of(db, name, now) is not None:
@@ -399,7 +409,15 @@ def _queued(order: Order) -> Order | None:
         )
     for slot, row in sorted(waiting.items()):
         if row.state is SlotState.QUEUED:
-            return replace(order, slot=slot, missed=0, recovers=None, request=None)
+            return replace(
+                order,
+                slot=slot,
+                cause=runs.Cause.SCHEDULE,
+                missed=0,
+                caller=NOBODY,
+                recovers=None,
+                request=None,
+            )
     return None
 
 

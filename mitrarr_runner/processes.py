@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 GRACE = 10.0
@@ -72,6 +72,18 @@ def descendants(pid: int, besides: Container[int] = ()) -> list[int]:
         below = [one for one in children.get(todo.pop(0), []) if one not in besides]
         found += below
         todo += below
+    return found
+
+
+def marked(environment: Mapping[str, str]) -> list[int]:
+    """Every process that was started with these variables, as far as it may be asked."""
+    wanted = {os.fsencode(f"{name}={value}") for name, value in environment.items()}
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it has ended, or is another user's
+                if wanted <= set(Path(entry.path, "environ").read_bytes().split(b"\0")):
+                    found.append(int(entry.name))
     return found
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from mitrarr_runner.cli.options import BY, CONFIG, REASON, UNTIL
-from mitrarr_runner.cli.place import Place, destination_place, job_place, resume_place
+from mitrarr_runner.cli.place import Place, destination_place, job_place, resume_place, stop_place
 from mitrarr_runner.cli.session import Session
 from mitrarr_runner.cli.times import end_of
 from mitrarr_runner.cli.verb import Verb, session
@@ -211,9 +211,9 @@ def stop(
     config: Annotated[str | None, CONFIG] = None,
 ) -> int:
     here = session(ctx)
-    found = job_place(here, config, job)
+    found = stop_place(here, config, job)
     with found.open_store() as db:
-        run = control.stop(
+        answer = control.stop(
             db,
             found.site,
             here.clock,
@@ -222,10 +222,13 @@ def stop(
             actor=here.actor(by),
             reason=reason,
         )
-    if run is None:
+    if answer is None:
         here.print(text("{job} is not running", job=job))
+    elif answer.left:
+        handle = answer.run.handle
+        here.print(text("{run} had lost its worker; what was left of it is ended", run=handle))
     else:
-        here.print(text("{run} was asked to end after its batch", run=run.handle))
+        here.print(text("{run} was asked to end after its batch", run=answer.run.handle))
     return 0
 
 

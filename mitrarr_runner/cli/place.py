@@ -18,6 +18,7 @@ __all__ = [
     "place",
     "place_with",
     "resume_place",
+    "stop_place",
     "strict",
     "unknown_job",
 ]
@@ -38,6 +39,14 @@ def strict(session: Session, given: str | None) -> Place:
 def job_place(session: Session, given: str | None, job: str) -> Place:
     found = places.job_place(_call(session), given, job)
     _warn_job(session, found, job)
+    return found
+
+
+def stop_place(session: Session, given: str | None, job: str) -> Place:
+    """Where something runs; it may be a job that its manifest has no more."""
+    found = places.stop_place(_call(session), given, job)
+    if found.broken:
+        _warn_job(session, found, job)
     return found
 
 

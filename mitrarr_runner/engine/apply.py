@@ -34,12 +34,9 @@ from mitrarr_runner.site import Site
 from mitrarr_runner.steps import KINDS
 from mitrarr_runner.store import jobs, runs, slots
 from mitrarr_runner.store.database import Database, open_database
-from mitrarr_runner.store.runs import GOOD, Cause, Outcome
+from mitrarr_runner.store.runs import Cause, Outcome
 from mitrarr_runner.store.slots import SlotState
 from mitrarr_runner.text import text, to_data
-
-BACKSTOP = 45.0
-"""Seconds over a job's timeout after which the supervisor ends a worker that did not end itself."""
 
 _PLACE_WAIT = 50.0
 """Seconds to wait for a free place among the host's workers before leaving a slot to the next
@@ -128,7 +125,7 @@ class _Running:
     @property
     def deadline(self) -> float:
         """When the supervisor ends a worker that did not end this run itself."""
-        return self.begun + self.timeout + BACKSTOP
+        return self.begun + self.timeout + orphans.BACKSTOP
 
     def began(self) -> None:
         """Another run of the same worker has its own time."""
@@ -156,6 +153,7 @@ class Supervisor:
         self._ended: list[Ended] = []
         self._interrupts = 0
         self._since = 0
+        self._planned = clock.now()
         self._path = site.root / manifest.settings.store
         self._trouble: StateError | None = None
 
@@ -175,6 +173,7 @@ class Supervisor:
             with db.transaction():
                 lost = state.record_lost(db, self._manifest.name, list(view.lost.values()), now)
                 self._record(db, made, now)
+        self._planned = now
         self._listener.planned(made, view)
         left = self._start_all(made)
         if self._trouble is not None:
@@ -190,10 +189,8 @@ class Supervisor:
 
     def _gathered(self, db: Database, now: datetime) -> StateView:
         """How things stand, once what killed workers left has been ended in its time."""
-        log = EventLog(self._site.main_log, self._clock)
         view = state.gather(db, self._manifest, self._site, self._clock, now)
-        running = view.running.values()
-        if orphans.end_overdue(running, self._manifest, self._site, self._clock, log):
+        if orphans.end_overdue(view, self._manifest, self._site, self._clock):
             view = state.gather(db, self._manifest, self._site, self._clock, now)
         return view
 
@@ -302,7 +299,7 @@ class Supervisor:
 
     def _blocker(self, entry: PlannedRun) -> str | None:
         """The needed job of this apply whose last run did not end well."""
-        satisfying = (None, *GOOD, Outcome.SKIPPED, Outcome.REPLACED)
+        satisfying = (None, *runs.SATISFYING)  # None: another apply has it, and its worker knows
         last = {ended.entry.job: ended.outcome for ended in self._ended}
         return next((n for n in entry.after if last.get(n) not in satisfying), None)
 
@@ -348,6 +345,7 @@ class Supervisor:
             cause,
             entry.missed,
             self._caller,
+            self._planned,
             recovers=entry.run,
             request=entry.request,
         )
@@ -400,11 +398,21 @@ class Supervisor:
         os.close(running.pipe)
         del self._running[running.pipe]
         _, status = os.waitpid(running.pid, 0)
+        if running.run is None and status:
+            running.run = self._claimed_by(running.pid)
         if running.run is not None and running.outcome is None:
             running.outcome = Outcome.LOST  # unless its row says otherwise
             with self._patient():
                 self._died(running, status)
         self._ended.append(Ended(running.entry, running.run, running.outcome, running.seconds))
+
+    def _claimed_by(self, pid: int) -> int | None:
+        """The run of a worker that was killed before it could tell which."""
+        with self._patient(), open_database(self._path) as db:
+            for run in runs.unfinished(db, self._manifest.name):
+                if orphans.worker_gone(run, self._clock) and run.process.pid == pid:
+                    return run.id
+        return None
 
     def _died(self, running: _Running, status: int) -> None:
         """A worker that ended without writing its end: record it, and end what it left behind."""

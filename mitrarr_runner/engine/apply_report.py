@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from mitrarr_runner.clock import iso
 from mitrarr_runner.engine.apply import Applied, Ended
+from mitrarr_runner.engine.orders import Left
 from mitrarr_runner.engine.report import columns, gap
 from mitrarr_runner.engine.report.gap import Before
 from mitrarr_runner.manifest.model import Manifest
@@ -44,6 +45,14 @@ def words_of(outcome: Outcome) -> Text:
         Outcome.DEFERRED: text("DEFERRED"),
         Outcome.STOPPED: text("STOPPED"),
     }[outcome]
+
+
+_LEFT = {
+    Left.TAKEN: text("another apply has this slot"),
+    Left.HELD: text("it was paused or drained meanwhile"),
+    Left.NEEDS: text("a job it needs is at work, or has failed meanwhile"),
+    Left.BUSY: text("its lock is held; the next apply tries again"),
+}
 
 
 class Screen:
@@ -191,7 +200,8 @@ class Screen:
             case "blocked":
                 return ["", say("{job}  blocked by {need}", job=job, need=event["by"])]
             case "left":
-                return ["", say("{job}  left: another apply has this slot", job=job)]
+                why = say(_LEFT[Left(event["why"])])
+                return ["", *self._wrapped(say("{job}  left: {why}", job=job, why=why))]
         return []
 
     def _finished(self, job: str, event: Mapping[str, Any]) -> list[str]:

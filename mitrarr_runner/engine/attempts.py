@@ -311,6 +311,7 @@ def _stoppable(account: _Account) -> Iterator[None]:
         account.stopping = True
 
     signal.signal(signal.SIGTERM, stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # what came since the claim
     try:
         yield
     finally:

@@ -35,6 +35,14 @@ class PauseAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class StopAnswer:
+    """left: how many processes of a killed worker were ended; 0: the worker was asked to."""
+
+    run: Run
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class ResumeAnswer:
     """pause None: it was not paused. not_run: slots that passed while it was."""
 
@@ -141,7 +149,7 @@ def stop(
     *,
     actor: str,
     reason: str = "",
-) -> Run | None:
+) -> StopAnswer | None:
     """Ask the job's run to end; None when none is running here."""
     running = alive(db, site, clock, manifest, job)
     if running is None:
@@ -152,8 +160,7 @@ def stop(
         requests.add(db, manifest, job, asked, actor=actor, reason=reason, now=now)
         detail = {"run": running.id, "reason": reason}
         audit.write(db, actor=actor, action="stop", subject=job, now=now, detail=detail)
-    orphans.ask_to_end(running, site, manifest, clock)
-    return running
+    return StopAnswer(running, orphans.ask_to_end(running, manifest, site, clock))
 
 
 @dataclass(frozen=True, slots=True)

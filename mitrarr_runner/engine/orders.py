@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from mitrarr_runner.clock import Clock
@@ -33,7 +34,8 @@ NOBODY = Caller()
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One run to be made. recovers: the lost run this one repeats; request: the row that asked."""
+    """One run to be made. planned: when its plan was made; recovers: the lost run this one repeats;
+    request: the row that asked."""
 
     manifest: Manifest
     site: Site
@@ -43,6 +45,7 @@ class Order:
     cause: Cause
     missed: int
     caller: Caller
+    planned: datetime
     recovers: int | None = None
     request: int | None = None
 
@@ -50,6 +53,19 @@ class Order:
     def foreground(self) -> bool:
         """Whether somebody started it with `mitrarr run` and waits for its end."""
         return self.cause is Cause.HAND and self.request is None
+
+
+class Left(StrEnum):
+    """Why a worker ended without a run. taken: another apply has the slot, or a row says what
+    became of it; held: a pause, a drain or a lost run's newer word; needs: a needed job is at work,
+    or has failed since the plan; busy: the job's lock did not come free in time. But for the first,
+    the next apply plans the slot again.
+    """
+
+    TAKEN = "taken"
+    HELD = "held"
+    NEEDS = "needs"
+    BUSY = "busy"
 
 
 class Reporter:

@@ -1,6 +1,7 @@
-"""What goes on after its worker was killed? Found by the job's lock, which a command inherits.
+"""What goes on after its worker was killed? Found by the job's lock, which a command inherits, and
+by the run's number in its environment.
 
-While the supervisor lives, it ends at once what a killed worker left (apply). Where both were
+While the supervisor lives, it ends at once what a killed worker left (end_ours). Where both were
 killed, what was started works on unwatched and keeps the job's lock: it is given the time the job
 has, and the first apply after that ends it, so that no lock ever waits for a person.
 """
@@ -13,14 +14,20 @@ import signal
 import socket
 import time
 from collections.abc import Container, Iterable
-from pathlib import Path
 
 from mitrarr_runner import locks, processes
 from mitrarr_runner.clock import Clock
 from mitrarr_runner.logs import EventLog
-from mitrarr_runner.manifest.model import Manifest
+from mitrarr_runner.manifest.model import USUAL_TIMEOUT, Manifest
+from mitrarr_runner.plan import StateView
 from mitrarr_runner.site import Site
 from mitrarr_runner.store.runs import Run
+
+BACKSTOP = 45.0
+"""Seconds over a job's timeout after which the supervisor ends a worker that did not end itself."""
+
+_NOBODY = 3 * BACKSTOP
+"""The same for a worker whose supervisor is gone and that was stopped (SIGSTOP): any apply."""
 
 _UNKILLABLE = 2.0
 """Seconds to wait for the effect of SIGKILL: a process inside a dead network disk has none."""
@@ -58,33 +65,65 @@ def worker_gone(run: Run, clock: Clock) -> bool:
     return not (same_boot and processes.started(process.pid) == process.started)
 
 
-def ask_to_end(run: Run, site: Site, manifest: str, clock: Clock) -> None:
-    """SIGTERM to a run's worker or, where it was killed, to what it left; a process of another host
-    cannot be reached."""
-    if run.process.host != socket.gethostname():
-        return
+def ask_to_end(run: Run, manifest: str, site: Site, clock: Clock) -> int:
+    """SIGTERM to a run's worker; where it was killed, end what it left, with a grace, and return
+    how many there were. A process of another host cannot be reached.
+    """
     if worker_gone(run, clock):
-        _tell(locks.inheritors(site.lock_of(manifest, run.job)), signal.SIGTERM)
-    else:
-        processes.send(run.process.pid, signal.SIGTERM)
+        return _end(run, manifest, site)
+    if run.process.host == socket.gethostname():
+        _tell([run.process.pid], signal.SIGTERM)
+    return 0
 
 
-def end_overdue(
-    running: Iterable[Run], manifest: Manifest, site: Site, clock: Clock, log: EventLog
-) -> bool:
-    """End what killed workers left and what has had its job's time. Whether there was any."""
-    ended = False
-    for run in running:
-        job = manifest.jobs.get(run.job)
-        if job is None or not worker_gone(run, clock):
+def end_overdue(view: StateView, manifest: Manifest, site: Site, clock: Clock) -> int:
+    """End what killed workers left and what has had its job's time; at once where the lock is free,
+    because the job's next run must not start beside it. Returns how many there were."""
+    log, ended = EventLog(site.main_log, clock), 0
+    for run in (*view.running.values(), *view.lost.values()):
+        if run.finished or not _due(run, manifest, site, clock):
             continue
-        lock = site.lock_of(manifest.name, run.job)
-        left = locks.inheritors(lock)
-        if any(_age(pid, clock) > job.timeout for pid in left):
-            _end(lock, left)
-            log.event("orphans_ended", job=run.job, run=run.handle, count=len(left))
-            ended = True
+        count = _end(run, manifest.name, site)
+        if count:
+            log.event("orphans_ended", job=run.job, run=run.handle, count=count)
+        ended += count
     return ended
+
+
+def _due(run: Run, manifest: Manifest, site: Site, clock: Clock) -> bool:
+    job = manifest.jobs.get(run.job)
+    timeout = USUAL_TIMEOUT if job is None else job.timeout
+    if worker_gone(run, clock):
+        lock = site.lock_of(manifest.name, run.job)
+        return locks.is_free(lock) or any(
+            _age(pid, clock) > timeout for pid in locks.inheritors(lock)
+        )
+    if run.process.host != socket.gethostname():
+        return False
+    # The clock on the wall may have jumped, and the worker may have made other runs before.
+    age = min((clock.now() - run.started_at).total_seconds(), _age(run.process.pid, clock))
+    if age <= timeout + _NOBODY:
+        return False
+    _tell([run.process.pid], signal.SIGKILL)
+    return True
+
+
+def _left_by(run: Run, manifest: str, site: Site) -> list[int]:
+    """What a run had started: who holds the job's lock by inheritance, who has the run's number in
+    its environment, and everything below those.
+
+    Both are looked at: Python closes what it inherited for its children, and a program may hide
+    its environment from them.
+    """
+    marks = {
+        "MITRARR_ROOT": str(site.root),
+        "MITRARR_MANIFEST": manifest,
+        "MITRARR_RUN": str(run.id),
+    }
+    found = {*locks.inheritors(site.lock_of(manifest, run.job)), *processes.marked(marks)}
+    for pid in list(found):
+        found.update(processes.descendants(pid))
+    return sorted(found - {os.getpid()})
 
 
 def _age(pid: int, clock: Clock) -> float:
@@ -94,16 +133,20 @@ def _age(pid: int, clock: Clock) -> float:
     return clock.boottime() - int(began) / processes.TICKS if began else 0.0
 
 
-def _end(lock: Path, left: Iterable[int]) -> None:
-    """SIGTERM, a grace, SIGKILL."""
-    _tell(left, signal.SIGTERM)
+def _end(run: Run, manifest: str, site: Site) -> int:
+    """SIGTERM, a grace, SIGKILL. Returns how many there were."""
+    first = left = _left_by(run, manifest, site)
+    _tell(first, signal.SIGTERM)
     deadline = time.monotonic() + processes.GRACE
-    while not locks.is_free(lock) and time.monotonic() < deadline:
+    while left and time.monotonic() < deadline:
         time.sleep(0.05)
+        left = _left_by(run, manifest, site)
     deadline = time.monotonic() + _UNKILLABLE
-    while not locks.is_free(lock) and time.monotonic() < deadline:
-        _tell(locks.inheritors(lock), signal.SIGKILL)
+    while left and time.monotonic() < deadline:
+        _tell(left, signal.SIGKILL)
         time.sleep(0.05)
+        left = _left_by(run, manifest, site)
+    return len(first)
 
 
 def _tell(pids: Iterable[int], number: int) -> None:

@@ -21,7 +21,7 @@ from mitrarr_runner.manifest.loaded import find_manifest
 from mitrarr_runner.manifest.model import Manifest
 from mitrarr_runner.manifest.problem import Level, Problem
 from mitrarr_runner.site import Site
-from mitrarr_runner.store import facts
+from mitrarr_runner.store import facts, runs
 from mitrarr_runner.store.database import Database, open_database, open_readonly
 from mitrarr_runner.store.pauses import Paused
 from mitrarr_runner.text import Text, text
@@ -166,6 +166,18 @@ def job_place(call: Call, given: str | None, job: str) -> Place:
     if found.broken:
         return found
     raise unknown_job(job, found.manifest)
+
+
+def stop_place(call: Call, given: str | None, job: str) -> Place:
+    """The place whose manifest has the job, or where a run of it is not finished: a job that was
+    taken out of its manifest while it ran must be stopped all the same."""
+    found = place(call, given)
+    db = None if job in found.manifest.jobs else found.open_readonly()
+    if db is not None:
+        with db:
+            if any(run.job == job for run in runs.unfinished(db, found.manifest.name)):
+                return found
+    return job_place(call, given, job)
 
 
 def destination_place(call: Call, given: str | None, destination: str) -> Place:

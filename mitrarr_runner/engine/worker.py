@@ -23,7 +23,7 @@ from mitrarr_runner import locks, processes
 from mitrarr_runner.clock import Clock, iso
 from mitrarr_runner.engine import attempts, orphans
 from mitrarr_runner.engine.capture import Capture
-from mitrarr_runner.engine.orders import NOBODY, Order, Reporter, store_trouble
+from mitrarr_runner.engine.orders import NOBODY, Left, Order, Reporter, store_trouble
 from mitrarr_runner.errors import StateError
 from mitrarr_runner.locks import Held
 from mitrarr_runner.logs import EventLog
@@ -95,16 +95,18 @@ def _work(order: Order, reporter: Reporter) -> int:
     processes.become_subreaper()
     _detach()
     held = _lock(order)
-    if held is None:
-        reporter.tell("left", job=order.job.name)
+    if isinstance(held, Left):
+        reporter.tell("left", job=order.job.name, why=held.value)
         return 0
     _limit(order.job.limits)
     code = 0
     current: Order | None = order
     while current is not None:
+        # Whoever sees the run may ask it to end: that waits until there is somebody to heed it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
         run = _claim(current)
-        if run is None:
-            reporter.tell("left", job=order.job.name)
+        if isinstance(run, Left):
+            reporter.tell("left", job=order.job.name, why=run.value)
             break
         outcome = _one(current, run, held, reporter)
         code = code if outcome in (*runs.GOOD, Outcome.SKIPPED) else 1
@@ -157,8 +159,8 @@ def _detach() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _lock(order: Order) -> Held | None:
-    """The job's lock, or None: the slot is somebody else's, or a row says why it was not run."""
+def _lock(order: Order) -> Held | Left:
+    """The job's lock, or why there is none for us."""
     path = order.site.lock_of(order.manifest.name, order.job.name)
     replacing = order.job.overlap is Overlap.REPLACE
     deadline = time.monotonic() + (2 * processes.GRACE + 30 if replacing else _LOCK_WAIT)
@@ -169,16 +171,16 @@ def _lock(order: Order) -> Held | None:
                 db, order.manifest.name, order.job.name, order.slot
             )
             if claimed and claimed is not SlotState.QUEUED and order.recovers is None:
-                return None
+                return Left.TAKEN
             running = _holder(db, order)
             if running is not None and replacing and not asked:
                 _ask_to_stop(db, order, running)
                 asked = True
             elif running is not None and not replacing and not _backlog(running, order):
                 _overlapped(db, order)
-                return None
+                return Left.TAKEN
         if time.monotonic() > deadline:
-            return None  # no row is written: the next apply plans the slot again
+            return Left.BUSY
         time.sleep(0.05)
     return held
 
@@ -208,7 +210,7 @@ def _ask_to_stop(db: Database, order: Order, running: runs.Run) -> None:
             reason=_BY_HAND if order.slot is None else "",
             now=order.clock.now(),
         )
-    orphans.ask_to_end(running, order.site, order.manifest.name, order.clock)
+    orphans.ask_to_end(running, order.manifest.name, order.site, order.clock)
 
 
 def _overlapped(db: Database, order: Order) -> None:
@@ -223,19 +225,22 @@ def _overlapped(db: Database, order: Order) -> None:
         jobs.handled(db, name, job, order.slot)
 
 
-def _claim(order: Order) -> int | None:
-    """The inner check: insert the slot's row and the started run together, or find it taken."""
+def _claim(order: Order) -> int | Left:
+    """The inner check: insert the slot's row and the started run together, or find that it is not
+    ours to run now."""
     manifest, job, now = order.manifest.name, order.job.name, order.clock.now()
     with open_database(store_path(order)) as db, db.transaction():
         pause = pauses.of(db, manifest, pauses.Paused.JOB).get(job)
         if pause is not None and pause.holds(now) and order.cause is not runs.Cause.HAND:
-            return None
+            return Left.HELD
         if drains.of(db, manifest, now) is not None and not order.foreground:
-            return None
+            return Left.HELD
         if order.request is not None and not requests.done(db, order.request, now):
-            return None
+            return Left.TAKEN
         if order.recovers is not None and not _recoverable(db, order):
-            return None
+            return Left.TAKEN
+        if order.cause is not runs.Cause.HAND and not _needs_met(db, order):
+            return Left.NEEDS
         for stale in requests.waiting(db, manifest, requests.Asked.STOP, job):
             requests.done(db, stale.id, now)  # its run was killed before it could heed it
         run = runs.start(
@@ -253,13 +258,25 @@ def _claim(order: Order) -> int | None:
         )
         if not _claim_slot(db, order, run, now):
             runs.withdraw(db, run)
-            return None
+            return Left.TAKEN
         if order.caller.actor:
             detail = {"run": run, "reason": order.caller.reason}
             audit.write(
                 db, actor=order.caller.actor, action="run", subject=job, now=now, detail=detail
             )
         return run
+
+
+def _needs_met(db: Database, order: Order) -> bool:
+    """Whether no needed job has begun or failed since the plan: another apply may run it."""
+    if not order.job.needs:
+        return True
+    newest = runs.latest(db, order.manifest.name)
+    for run in (newest[need] for need in order.job.needs if need in newest):
+        since = run.started_at >= order.planned.replace(microsecond=0)
+        if not run.finished or (since and run.outcome not in runs.SATISFYING):
+            return False
+    return True
 
 
 def _claim_slot(db: Database, order: Order, run: int, now: datetime) -> bool:

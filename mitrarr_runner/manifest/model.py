@@ -191,13 +191,17 @@ class Step:
     options: Mapping[str, object]
 
 
+USUAL_TIMEOUT = 3600
+"""Seconds that a job may take where it says nothing else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     name: str
     schedule: Schedule
     steps: tuple[Step, ...]
     description: str = ""
-    timeout: int = 3600
+    timeout: int = USUAL_TIMEOUT
     overlap: Overlap = Overlap.SKIP
     retry: Retry = Retry()
     needs: tuple[str, ...] = ()

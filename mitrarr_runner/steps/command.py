@@ -244,6 +244,7 @@ def environment(context: Context, extra: Mapping[str, str]) -> dict[str, str]:
     values = {key: os.environ[key] for key in _KEPT if key in os.environ}
     values.setdefault("PATH", _DEFAULT_PATH)
     values |= {
+        "MITRARR_MANIFEST": context.manifest.name,
         "MITRARR_JOB": run.job.name,
         "MITRARR_RUN": str(run.id),
         "MITRARR_ATTEMPT": str(run.attempt),

@@ -39,7 +39,10 @@ class Outcome(StrEnum):
 
 
 GOOD = (Outcome.OK, Outcome.DEFERRED)
-"""Outcomes that satisfy `needs`: deferred work is kept, not failed."""
+"""Outcomes of work that was done: deferred work is kept, not failed."""
+
+SATISFYING = (*GOOD, Outcome.SKIPPED, Outcome.REPLACED)
+"""Outcomes that satisfy `needs`."""
 
 
 @dataclass(frozen=True, slots=True)

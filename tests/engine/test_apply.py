@@ -465,3 +465,23 @@ def test_a_bug_in_a_step_is_one_failed_job(site: Any, monkeypatch: pytest.Monkey
     run = site.history()[0]
     assert run.outcome is Outcome.LOST
     assert "signal 11" in run.reason
+
+
+def test_a_needed_job_that_another_apply_runs_is_waited_for(site: Any, job: Job) -> None:
+    """Which of two applies gets the needed job is chance: neither may run the other one beside it,
+    nor after it has failed."""
+    first = "echo b-begin >> log; sleep 1; echo b-end >> log; exit 1"
+    site.write(
+        jobs={"b": job("sh", "-c", first), "a": job("sh", "-c", "echo a >> log", needs=["b"])}
+    )
+    site.due()
+    applies = [site.start("apply", "--verbose") for _ in range(4)]
+    for one in applies:
+        one.wait(timeout=60)
+    assert lines(site.root / "log") == ["b-begin", "b-end"]
+    site.run("apply")
+    with site.store() as db:
+        assert {row.state.value for row in slots.of_job(db, "prod", "a", 9)} <= {
+            "blocked",
+            "missed",
+        }

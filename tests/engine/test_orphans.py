@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,11 @@ import pytest
 from waiting import alive, wait_for
 
 from mitrarr_runner import locks
+from mitrarr_runner.clock import SystemClock
+from mitrarr_runner.engine import orphans
+from mitrarr_runner.engine import worker as engine_worker
+from mitrarr_runner.engine.apply import Silent
+from mitrarr_runner.engine.tick import tick
 from mitrarr_runner.store.runs import Outcome
 
 Job = Callable[..., dict[str, Any]]
@@ -69,9 +75,9 @@ def test_a_supervisor_ends_what_a_killed_worker_left_and_nothing_else(site: Any,
     assert [run.outcome for run in site.history("b")] == [Outcome.OK]
 
 
-def killed_both(site: Any) -> None:
+def killed_both(site: Any, *words: str) -> None:
     """An apply and its worker are killed; what the worker started goes on."""
-    supervisor = site.start("apply")
+    supervisor = site.start(*(words or ("apply",)))
     wait_for(lambda: (site.root / "leader").exists() and (site.root / "leader").read_text())
     at_work = worker(site, "a")
     supervisor.kill()
@@ -129,6 +135,118 @@ def test_the_next_slot_replaces_what_a_killed_worker_left(site: Any, job: Job) -
     site.run("apply", timeout=60)
     assert not any(map(alive, pids(site, "leader", "strayed")))
     assert (site.root / "ran").read_text().split() == ["2"]
+
+
+CLOSED = (
+    "import os, subprocess; child = subprocess.Popen(['sleep', '300'], start_new_session=True);"
+    " open('strayed', 'w').write(str(child.pid)); open('leader', 'w').write(str(os.getpid()));"
+    " child.wait()"
+)
+"""Python closes what it inherited for its children: they do not hold the lock."""
+
+
+@pytest.mark.usefixtures("mess")
+@pytest.mark.parametrize("way", ["time", "stop", "killed"])
+def test_children_that_inherited_nothing_are_ended_too(site: Any, job: Job, way: str) -> None:
+    timeout = "1s" if way == "time" else "1h"
+    command = job(sys.executable, "-c", CLOSED, timeout=timeout, schedule="0 0 1 1 *")
+    site.write(jobs={"a": command})
+    site.due()
+    killed_both(site, "run", "a")
+    if way == "stop":
+        answer = site.run("stop", "a")
+        assert "what was left of it is ended" in answer.out
+    if way == "killed":  # the lock is free: another run must not start beside what is left
+        os.kill(*pids(site, "leader"), 9)
+    wait_for(lambda: site.run("apply").code == 1)
+    assert not any(map(alive, pids(site, "leader", "strayed")))
+
+
+@pytest.mark.usefixtures("mess")
+def test_a_job_that_is_gone_has_the_usual_time(
+    site: Any, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.write(jobs={"a": job("sh", "-c", STRAYING), "b": job("true")})
+    site.due("a")
+    killed_both(site)
+    site.write(jobs={"b": job("true")})
+    applied(site)
+    assert all(map(alive, pids(site, "leader", "strayed")))
+    monkeypatch.setattr(orphans, "USUAL_TIMEOUT", 0)
+    assert applied(site)
+    assert not any(map(alive, pids(site, "leader", "strayed")))
+
+
+@pytest.mark.usefixtures("mess")
+def test_a_job_that_is_gone_can_be_stopped(site: Any, job: Job) -> None:
+    site.write(jobs={"a": job("sh", "-c", STRAYING), "b": job("true")})
+    site.due("a")
+    supervisor = site.start("apply")
+    wait_for(lambda: (site.root / "leader").exists() and (site.root / "leader").read_text())
+    site.write(jobs={"b": job("true")})
+    assert site.run("stop", "a").out.startswith("r1 was asked to end")
+    supervisor.wait(timeout=20)
+    assert [run.outcome for run in site.history("a")] == [Outcome.STOPPED]
+    answer = site.run("stop", "a")
+    assert (answer.code, "there is no job" in answer.err) == (2, True)
+
+
+@pytest.mark.usefixtures("mess")
+def test_a_stopped_worker_without_a_supervisor_mutes_no_job(
+    site: Any, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.write(jobs={"a": job("sh", "-c", STRAYING, timeout="1s", schedule="0 0 1 1 *")})
+    site.due()
+    supervisor = site.start("run", "a")
+    wait_for(lambda: (site.root / "leader").exists() and (site.root / "leader").read_text())
+    at_work = worker(site, "a")
+    os.kill(at_work, signal.SIGSTOP)
+    supervisor.kill()
+    supervisor.wait()
+    monkeypatch.setattr(orphans, "_NOBODY", 1.0)
+    wait_for(lambda: applied(site))
+    assert [run.outcome for run in site.history()] == [Outcome.LOST]
+    assert not any(map(alive, [at_work, *pids(site, "leader", "strayed")]))
+
+
+def applied(site: Any) -> bool:
+    """One apply; whether every run has ended then."""
+    tick(site.manifest, site.site, SystemClock(), Silent(), root_from="settings")
+    return all(run.finished for run in site.history())
+
+
+@pytest.mark.usefixtures("mess")
+def test_stop_wakes_a_stopped_worker(site: Any, job: Job) -> None:
+    site.write(jobs={"a": job("sh", "-c", STRAYING)})
+    site.due()
+    supervisor = site.start("apply")
+    wait_for(lambda: (site.root / "leader").exists() and (site.root / "leader").read_text())
+    os.kill(worker(site, "a"), signal.SIGSTOP)
+    assert site.run("stop", "a").code == 0
+    supervisor.wait(timeout=20)
+    assert [run.outcome for run in site.history("a")] == [Outcome.STOPPED]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_worker_ended_as_soon_as_it_has_claimed(
+    site: Any, job: Job, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Before it could tell the supervisor which run it is: asked to end, it ends its run; killed,
+    its run is lost and not left to another apply."""
+    site.write(jobs={"a": job("true")})
+    site.due()
+    plain = engine_worker._one
+
+    def one(*words: Any) -> Any:
+        os.kill(os.getpid(), number)
+        return plain(*words)
+
+    monkeypatch.setattr(engine_worker, "_one", one)
+    done = tick(site.manifest, site.site, SystemClock(), Silent(), root_from="settings")
+    wanted = Outcome.STOPPED if number == signal.SIGTERM else Outcome.LOST
+    assert [run.outcome for run in site.history()] == [wanted]
+    assert done.applied is not None
+    assert [one.outcome for one in done.applied.ended] == [wanted]
 
 
 def test_who_holds_a_lock_by_inheritance(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mitrarr_runner.clock import SystemClock
-from mitrarr_runner.engine import apply as engine_apply
+from mitrarr_runner.engine import orphans
 from mitrarr_runner.engine.apply import Silent, by_hand
 from mitrarr_runner.engine.orders import Caller
 from mitrarr_runner.engine.tick import tick
@@ -79,7 +79,7 @@ def test_each_run_has_its_own_backstop(
 ) -> None:
     site.write(jobs={"a": job("true", timeout="2s", overlap="queue")})
     site.due()
-    monkeypatch.setattr(engine_apply, "BACKSTOP", 0.2)
+    monkeypatch.setattr(orphans, "BACKSTOP", 0.2)
 
     def run(_options: object, context: Context) -> StepResult:
         if context.run.id == 1:

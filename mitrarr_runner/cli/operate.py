@@ -124,8 +124,9 @@ def resume(
         here.print(text("{name} was not paused", name=name))
         return 0
     here.print(text("{name} is resumed", name=name))
-    span = (here.clock.now() - answer.pause.at).total_seconds()
-    here.print(text("  it was paused for {span}", span=here.say.span(span)))
+    now, until = here.clock.now(), answer.pause.until
+    span = ((now if until is None else min(now, until)) - answer.pause.at).total_seconds()
+    here.print(text("  it was paused for {span}", span=here.say.span(max(0.0, span))))
     for line in waiting:
         here.print(line)
     _tell_next(here, found, kind, name)

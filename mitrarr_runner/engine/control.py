@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from mitrarr_runner.clock import Clock, iso
 from mitrarr_runner.engine import orphans, wakeup
@@ -23,6 +23,8 @@ from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.pauses import Pause, Paused
 from mitrarr_runner.store.runs import Run
 from mitrarr_runner.store.slots import SlotState
+
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +108,15 @@ def resume(
     catch_up: bool = False,
 ) -> ResumeAnswer:
     """Start runs again. Slots that passed meanwhile are not replayed unless catch_up is asked for;
-    they are counted, and the planner's floor moves past them.
+    they are counted, and the planner's floor moves past them. Those after the end of a pause that
+    has ended by itself were never paused, and are left as they are.
     """
     now = clock.now()
     with db.transaction():
         found = pauses.remove(db, manifest, kind, name)
         if found is None:
             return ResumeAnswer(None, 0)
+        end = now if found.until is None else min(now, found.until)
         not_run = 0
         if kind is Paused.JOB:
             rows = slots.of_job(db, manifest, name, 10_000)
@@ -122,13 +126,13 @@ def resume(
             known = jobs.remembered(db, manifest).get(name)
             if job is not None and known is not None:
                 start = max(found.at, known.floor, known.last_slot or found.at)
-                unseen = [slot for slot in slots_between(job, start, now) if slot > start]
+                unseen = [slot for slot in slots_between(job, start, end) if slot > start]
                 not_run += len(unseen)
             if catch_up:
                 slots.forget_paused(db, manifest, name, found.at)
                 jobs.reopen(db, manifest, name, found.at)
             else:
-                jobs.raise_floor(db, manifest, name, now)
+                jobs.raise_floor(db, manifest, name, end - _SECOND)  # a slot at its end is due
         detail = {
             "manifest": manifest,
             "kind": kind.value,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -223,7 +224,8 @@ def _step(step: Step, context: Context, index: int, reporter: Reporter) -> StepR
             )
 
     try:
-        return kind.run(kind.parse(step.options), replace(context, progress=progress))
+        with _frugal_of_memory(context.run.job.limits):
+            return kind.run(kind.parse(step.options), replace(context, progress=progress))
     except MitrarrError as error:
         return StepResult(StepOutcome.FAILED, error.code, error.message)
     except MemoryError:
@@ -316,6 +318,24 @@ def _stoppable(account: _Account) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+@contextmanager
+def _frugal_of_memory(limits: Limits) -> Iterator[None]:
+    """limits.memory for the step and what it starts, and not for our bookkeeping beside it: an
+    account that finds no room would be a lost run. Only the soft limit can be lifted again; a
+    command gets it as its hard one, too (steps/command).
+    """
+    if limits.memory is None:
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = limits.memory if hard == resource.RLIM_INFINITY else min(limits.memory, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 @contextmanager

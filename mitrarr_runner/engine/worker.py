@@ -119,13 +119,12 @@ def _work(order: Order, reporter: Reporter) -> int:
 
 
 def _limit(limits: Limits) -> None:
-    """Hold this process, and all it starts, to the job's limits (setrlimit(2): per process).
+    """Hold this process, and all it starts, to limits.cpu (setrlimit(2): per process).
 
-    Over limits.cpu comes SIGXCPU, which says what a SIGKILL does not. The worker itself heeds it
-    while steps run (attempts); what it does before and after is bookkeeping, and is let finish.
+    Over it comes SIGXCPU, which says what a SIGKILL does not. The worker itself heeds it while
+    steps run; what it does before and after is bookkeeping, and is let finish. (limits.memory holds
+    for the steps alone: attempts.)
     """
-    if limits.memory is not None:
-        _hold(resource.RLIMIT_AS, limits.memory, limits.memory)
     if limits.cpu is not None:
         signal.signal(signal.SIGXCPU, signal.SIG_IGN)
         _hold(resource.RLIMIT_CPU, limits.cpu, limits.cpu + _CPU_MARGIN)

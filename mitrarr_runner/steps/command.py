@@ -7,7 +7,9 @@ lock, so the lock stays taken as long as anything of the job lives.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import shlex
 import signal
 import subprocess
@@ -22,7 +24,7 @@ from zoneinfo import ZoneInfo
 from mitrarr_runner import processes, templates
 from mitrarr_runner.clock import iso
 from mitrarr_runner.errors import FailedError, UsageError
-from mitrarr_runner.manifest.model import Job
+from mitrarr_runner.manifest.model import Job, Limits
 from mitrarr_runner.redact import safe
 from mitrarr_runner.steps.contract import Context, StepOutcome, StepResult, View
 from mitrarr_runner.text import Catalogue, Text, text
@@ -150,6 +152,7 @@ def run(options: Options, context: Context) -> StepResult:
                 code="command_not_started",
             ) from error
     process = cast("subprocess.Popen[bytes]", child)
+    _hold(process.pid, context.run.job.limits)
     if not _ended(process.pid, options.timeout):
         # The attempt is over; what is left of it is ended by the worker, with a grace.
         message = text(
@@ -166,6 +169,15 @@ def run(options: Options, context: Context) -> StepResult:
         )
         return StepResult(StepOutcome.FAILED, "cpu_limit", message, {"exit_code": code})
     return _judged(name, code, options)
+
+
+def _hold(pid: int, limits: Limits) -> None:
+    """What a command inherited of limits.memory, it could raise again itself."""
+    if limits.memory is None:
+        return
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    with contextlib.suppress(ProcessLookupError):  # it has ended, and waits to be collected
+        resource.prlimit(pid, resource.RLIMIT_AS, (soft, soft))
 
 
 def _ended(pid: int, seconds: float | None) -> bool:

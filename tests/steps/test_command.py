@@ -12,7 +12,7 @@ import pytest
 
 from mitrarr_runner import processes
 from mitrarr_runner.clock import SystemClock
-from mitrarr_runner.engine import worker
+from mitrarr_runner.engine import attempts, worker
 from mitrarr_runner.engine.apply import Silent
 from mitrarr_runner.engine.tick import tick
 from mitrarr_runner.errors import UsageError
@@ -122,6 +122,26 @@ def test_only_named_codes_are_tried_again(site: Any) -> None:
     assert runs_of(12) == 1
 
 
+@pytest.mark.parametrize("memory", ["50MB", "60MB", "80MB"])
+def test_a_limit_that_leaves_no_room_is_one_failed_job(site: Any, job: Job, memory: str) -> None:
+    """The worker itself is a Python process: its records need more than such a limit."""
+    site.write(jobs={"a": job(sys.executable, "-c", "bytearray(9**9)", limits={"memory": memory})})
+    site.due()
+    answer = site.run("apply")
+    assert answer.code == 1, answer.err
+    assert [run.outcome for run in site.history()] == [Outcome.FAILED]
+
+
+def test_a_command_cannot_raise_its_limit_again(site: Any, job: Job) -> None:
+    script = "sleep 0.3; ulimit -v unlimited; ulimit -H -v"
+    site.write(jobs={"a": job("sh", "-c", script, limits={"memory": "1GB"})})
+    site.due()
+    site.run("apply")
+    run = site.history()[0]
+    told = (site.site.run_logs / "a" / f"{run.id}.log").read_text()
+    assert str(10**9 // 1024) in told or str(2**30 // 1024) in told, told
+
+
 def test_limits_of_memory_and_cpu_are_one_failed_job(site: Any, job: Job) -> None:
     hungry = job(sys.executable, "-c", "x = bytearray(3_000_000_000)", limits={"memory": "1GB"})
     busy = job(sys.executable, "-c", "while True: pass", limits={"cpu": "1s"})
@@ -209,6 +229,8 @@ def test_a_lower_limit_of_the_host_stays(
     before = signal.getsignal(signal.SIGXCPU)
     try:
         worker._limit(site.manifest.jobs["a"].limits)
+        with attempts._frugal_of_memory(site.manifest.jobs["a"].limits):
+            pass
     finally:
         signal.signal(signal.SIGXCPU, before)
-    assert asked == [(60, 60), (60, 60)]
+    assert asked == [(60, 60), (60, 60), (60, 60)]

@@ -154,8 +154,8 @@ def _ended(here: Session, found: Place, done: Tick, wanted: str, screen: Screen 
     else:
         for line in news:
             here.print(line)
-    if applied is not None and applied.interrupted:
-        return 130
+    if applied is not None and applied.signal is not None:
+        return 128 + applied.signal
     if found.errors:
         return 2
     return 1 if applied is not None and applied.failed else 0

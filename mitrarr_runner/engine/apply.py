@@ -85,14 +85,19 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What one apply did. lost: runs of earlier applies that were found dead this time."""
+    """What one apply did. lost: runs of earlier applies that were found dead this time; signal: the
+    one that ended it early (SIGINT is Ctrl-C)."""
 
     plan: Plan
     ended: tuple[Ended, ...]
     lost: tuple[runs.Run, ...]
     left: tuple[PlannedRun, ...]
-    interrupted: bool
+    signal: int | None
     seconds: float
+
+    @property
+    def interrupted(self) -> bool:
+        return self.signal is not None
 
     @property
     def failed(self) -> bool:
@@ -151,7 +156,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._running: dict[int, _Running] = {}
         self._ended: list[Ended] = []
-        self._interrupts = 0
+        self._interrupted: int | None = None
         self._since = 0
         self._planned = clock.now()
         self._path = site.root / manifest.settings.store
@@ -183,7 +188,7 @@ class Supervisor:
             tuple(self._ended),
             tuple(lost),
             tuple(left),
-            self._interrupts > 0,
+            self._interrupted,
             self._clock.monotonic() - begun,
         )
 
@@ -243,12 +248,12 @@ class Supervisor:
                 if self._trouble is not None:
                     todo = []
                 if not self._running and todo:
-                    if waited > _PLACE_WAIT or self._interrupts:
+                    if waited > _PLACE_WAIT or self._interrupted:
                         break
                     waited += 0.2
                     time.sleep(0.2)
                 self._wait(0.5)
-                if self._interrupts:
+                if self._interrupted:
                     todo = []
         return todo
 
@@ -459,8 +464,8 @@ class Supervisor:
         """Ctrl-C ends after the current batch, a second one ends the sessions; SIGHUP does nothing:
         a closed terminal is no reason to stop."""
 
-        def interrupt(_signal: int, _frame: FrameType | None) -> None:
-            self._interrupts += 1
+        def interrupt(number: int, _frame: FrameType | None) -> None:
+            self._interrupted = number
             for running in self._running.values():
                 processes.send(running.pid, signal.SIGTERM)
 

@@ -408,13 +408,16 @@ def test_a_run_by_hand_that_did_not_come_to_its_end_exits_1(site: Any, job: Job)
         assert first.wait(timeout=30) == 1
 
 
-def test_ctrl_c_ends_the_session_and_says_130(site: Any, job: Job) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_session_and_is_said(
+    site: Any, job: Job, number: signal.Signals, code: int
+) -> None:
     site.write(jobs={"a": job("sh", "-c", "echo $$ > child; exec sleep 60")})
     site.due()
     supervisor = site.start("apply")
     wait_for(lambda: lines(site.root / "child"))
-    supervisor.send_signal(signal.SIGINT)
-    assert supervisor.wait(timeout=30) == 130
+    supervisor.send_signal(number)
+    assert supervisor.wait(timeout=30) == code
     assert not alive(int((site.root / "child").read_text()))
     assert [run.outcome for run in site.history()] == [Outcome.STOPPED]
     assert closing(site, site.history()[0]) == "-- ended by request"

@@ -152,7 +152,7 @@ def whole(say: Catalogue = SAY) -> list[str]:
         Ended(entries["rsync_espelho"], 8842, Outcome.OK, 8),
         Ended(entries["adiciona_nists"], 8841, Outcome.OK, 43),
     )
-    applied = Applied(made, ended, (), (), False, 51)
+    applied = Applied(made, ended, (), (), None, 51)
     return [*lines, *ended_text(applied, shown.counts, after(), say, 80)]
 
 
@@ -322,7 +322,7 @@ def test_a_job_keeps_the_screen_from_run_to_run() -> None:
 def test_jobs_are_counted_as_jobs_and_runs_as_runs() -> None:
     _, made = many()
     ended = tuple(Ended(entry, n, Outcome.OK, 1) for n, entry in enumerate(made.starting, 1))
-    applied = Applied(made, ended, (), (), False, 3)
+    applied = Applied(made, ended, (), (), None, 3)
     lines = ended_text(applied, {}, replace(after(), quarantined=(), parked=()), SAY, 80)
     assert lines[1] == "SUMMARY  1 job, 5 runs: 5 OK.  3s"
     one = replace(applied, ended=ended[:1])
@@ -342,7 +342,7 @@ def test_the_summary_closes() -> None:
     one, other = made.starting[:2]
     third = replace(one, job="third")
     ended = (Ended(one, 1, Outcome.FAILED, 1), Ended(other, None, None))
-    applied = Applied(made, ended, (), (third,), False, 3)
+    applied = Applied(made, ended, (), (third,), None, 3)
     lines = ended_text(applied, shown.counts, replace(after(), quarantined=(), parked=()), SAY, 80)
     assert lines[1] == "SUMMARY  3 jobs, 1 FAILED, 1 left to another apply, 1 not started.  3s"
     assert "1 job found no free place and is left to the next apply" in lines

@@ -116,7 +116,9 @@ def resume(
         found = pauses.remove(db, manifest, kind, name)
         if found is None:
             return ResumeAnswer(None, 0)
-        end = now if found.until is None else min(now, found.until)
+        end = now
+        if found.until is not None and found.until <= now:
+            end = found.until - _SECOND  # a slot at its end is due
         not_run = 0
         if kind is Paused.JOB:
             rows = slots.of_job(db, manifest, name, 10_000)
@@ -132,7 +134,7 @@ def resume(
                 slots.forget_paused(db, manifest, name, found.at)
                 jobs.reopen(db, manifest, name, found.at)
             else:
-                jobs.raise_floor(db, manifest, name, end - _SECOND)  # a slot at its end is due
+                jobs.raise_floor(db, manifest, name, end)
         detail = {
             "manifest": manifest,
             "kind": kind.value,

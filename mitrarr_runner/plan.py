@@ -26,7 +26,8 @@ from mitrarr_runner.store.slots import SlotRow, SlotState
 from mitrarr_runner.text import Text, text
 
 HARD_CAP = 1000
-"""Slots of one job that one plan looks at singly; what is older becomes one missed_range."""
+"""Slots of one job that one plan looks at singly; what is older becomes a missed_range: one for
+what is inside the window, one for what is older than that."""
 
 ON_TIME = timedelta(minutes=10)
 """How late the newest slot may be and still be run under `catch_up: skip`. System cron may be
@@ -225,8 +226,7 @@ def _of_job(job: Job, memory: JobMemory, view: StateView, now: datetime) -> Iter
     if not paused:
         yield from _left_queued(job, view, now)
     due, older = _due(job, memory, view, now)
-    if older is not None:
-        yield older
+    yield from older
     lost = view.lost.get(job.name)
     held = [slot for slot in due if pause is not None and _during(pause, slot, now)]
     for slot in held:
@@ -269,10 +269,12 @@ def _asked(job: Job, view: StateView, now: datetime) -> Iterator[PlannedRun]:
 
 def _due(
     job: Job, memory: JobMemory, view: StateView, now: datetime
-) -> tuple[list[datetime], PlannedRun | None]:
-    """Unclaimed slots in (lower, now], oldest first, and one line for what is older than that."""
+) -> tuple[list[datetime], list[PlannedRun]]:
+    """Unclaimed slots in (lower, now], oldest first, and the lines for what is older than those:
+    every slot since the last one that was handled stands in one of the two.
+    """
     if job.schedule.cron is None:
-        return [], None
+        return [], []
     cron, zone = _parsed(job.schedule.cron), _zone(job.schedule.timezone)
     now = now - jitter_of(job)
     last = memory.last_slot if memory.last_slot and memory.last_slot <= now else None
@@ -283,12 +285,12 @@ def _due(
     found: list[datetime] = []
     if lower < now and _any_in(job.schedule.cron, job.schedule.timezone, lower, now):
         found += (slot for slot in schedule.slots(cron, zone, lower, now) if slot not in rows)
+    older: list[PlannedRun] = []
+    if handled < window:
+        older += _older(job, cron, zone, handled, window, view)
     cut = found[:-HARD_CAP]
-    older = None
     if cut:
-        older = _range(job, cut[0], cut[-1], "too_many")
-    elif handled < window:
-        older = _older(job, cron, zone, handled, window, view)
+        older.append(_range(job, cut[0], cut[-1], "too_many"))
     return found[-HARD_CAP:], older
 
 
@@ -299,12 +301,12 @@ def _older(
     handled: datetime,
     window: datetime,
     view: StateView,
-) -> PlannedRun | None:
+) -> Iterator[PlannedRun]:
     first = schedule.next_slot(cron, zone, handled)
     if first is None or first > window or first in view.slots.get(job.name, {}):
-        return None
+        return
     end = schedule.latest_slot(cron, zone, handled, window)
-    return _range(job, first, end or first, "older_than_window")
+    yield _range(job, first, end or first, "older_than_window")
 
 
 def _range(job: Job, first: datetime, last: datetime, code: str) -> PlannedRun:

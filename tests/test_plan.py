@@ -188,6 +188,35 @@ def test_a_flood_of_missed_slots_is_capped_and_never_stops_the_job() -> None:
     assert made.entries[-1].action is Action.RUN
 
 
+def covers(made: Plan) -> list[tuple[str, str, str, int]]:
+    """(action, first, last, slots) of every range, in days of the month and UTC."""
+    minute = timedelta(minutes=1)
+    return [
+        (
+            f"{e.action.value} {e.code}",
+            e.slot.strftime("%d %H:%M"),
+            e.until.strftime("%d %H:%M"),
+            (e.until - e.slot) // minute + 1,
+        )
+        for e in made.entries
+        if e.slot is not None and e.until is not None
+    ]
+
+
+def test_a_flood_hides_nothing_that_is_older_than_the_window() -> None:
+    """Every minute; last apply on Friday at 10:10, the next one on Monday at 10:05."""
+    job = a_job(cron="* * * * *")
+    now = datetime(2026, 11, 23, 10, 5, tzinfo=UTC)
+    made = plan(manifest(job), known(job, since=datetime(2026, 11, 20, 10, 10, tzinfo=UTC)), now)
+    assert covers(made) == [
+        ("missed older_than_window", "20 10:11", "22 10:05", 2875),
+        ("missed too_many", "22 10:06", "22 17:25", 440),
+    ]
+    single = [entry for entry in made.entries if entry.until is None]
+    assert (len(single), single[-1].action) == (1000, Action.RUN)
+    assert 2875 + 440 + 1000 == 3 * 24 * 60 - 5
+
+
 def test_a_last_slot_in_the_future_does_not_mute_the_job() -> None:
     """The clock stood a year ahead, and came back."""
     job = a_job()

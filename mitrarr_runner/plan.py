@@ -38,6 +38,9 @@ LATE = timedelta(minutes=1)
 
 _AT_ONCE = timedelta(0)
 
+_SECOND = timedelta(seconds=1)
+"""Slots are whole seconds: one before a slot is after every slot before it."""
+
 _RARELY = timedelta(days=366 * 8)
 """Between two slots at most: from one leap day to the next over a century that has none."""
 
@@ -81,8 +84,8 @@ class StateView:
 class PlannedRun:
     """One line of a plan. due_at = slot + jitter; missed = slots that this run stands for.
 
-    until: end of a missed range; run: the lost run that is recovered; request: who asked; after:
-    jobs of this plan that end first.
+    until: end of a range of slots that were missed, or passed in a pause; run: the lost run that
+    is recovered; request: who asked; after: jobs of this plan that end first.
     """
 
     job: str
@@ -189,8 +192,7 @@ def slots_between(job: Job, start: datetime, end: datetime) -> Iterator[datetime
     if job.schedule.cron is None:
         return iter(())
     cron, zone = _parsed(job.schedule.cron), _zone(job.schedule.timezone)
-    tick = timedelta(seconds=1)
-    return schedule.slots(cron, zone, start - tick, end - tick)
+    return schedule.slots(cron, zone, start - _SECOND, end - _SECOND)
 
 
 def jitter_of(job: Job) -> timedelta:
@@ -287,26 +289,49 @@ def _due(
         found += (slot for slot in schedule.slots(cron, zone, lower, now) if slot not in rows)
     older: list[PlannedRun] = []
     if handled < window:
-        older += _older(job, cron, zone, handled, window, view)
+        older += _ranges(job, handled, window, view, "older_than_window")
     cut = found[:-HARD_CAP]
     if cut:
-        older.append(_range(job, cut[0], cut[-1], "too_many"))
+        older += _ranges(job, cut[0] - _SECOND, cut[-1], view, "too_many")
     return found[-HARD_CAP:], older
 
 
-def _older(
-    job: Job,
-    cron: schedule.Cron,
-    zone: ZoneInfo,
-    handled: datetime,
-    window: datetime,
-    view: StateView,
+def _ranges(
+    job: Job, after: datetime, until: datetime, view: StateView, code: str
 ) -> Iterator[PlannedRun]:
-    first = schedule.next_slot(cron, zone, handled)
-    if first is None or first > window or first in view.slots.get(job.name, {}):
-        return
-    end = schedule.latest_slot(cron, zone, handled, window)
-    yield _range(job, first, end or first, "older_than_window")
+    """Lines for every slot in (after, until]; what fell into a pause is told by itself."""
+    pause = view.pauses.get(job.name)
+    for start, end, held in _by_pause(after, until, pause):
+        ends = _first_and_last(job, start, end)
+        if ends is None:
+            continue
+        if held:
+            yield replace(_paused(job, ends[0], pause), until=ends[1])
+        else:
+            yield _range(job, *ends, code)
+
+
+def _by_pause(
+    after: datetime, until: datetime, pause: Pause | None
+) -> Iterator[tuple[datetime, datetime, bool]]:
+    """(after, until] in pieces: before a pause, in it (True), after it."""
+    begin = end = until
+    if pause is not None:
+        begin = min(max(pause.at - _SECOND, after), until)
+    if pause is not None and pause.until is not None:
+        end = min(max(pause.until - _SECOND, begin), until)
+    for piece in ((after, begin, False), (begin, end, True), (end, until, False)):
+        if piece[0] < piece[1]:
+            yield piece
+
+
+def _first_and_last(job: Job, after: datetime, until: datetime) -> tuple[datetime, datetime] | None:
+    """The slots of a job at both ends of (after, until]; None where it holds none."""
+    cron, zone = _parsed(job.schedule.cron or ""), _zone(job.schedule.timezone)
+    first = next(schedule.slots(cron, zone, after, until), None)
+    if first is None:
+        return None
+    return first, schedule.latest_slot(cron, zone, after, until) or first
 
 
 def _range(job: Job, first: datetime, last: datetime, code: str) -> PlannedRun:

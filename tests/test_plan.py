@@ -261,6 +261,63 @@ def test_after_a_pause_that_ended_by_itself_only_its_own_slots_stay_unrun() -> N
     ]
 
 
+FRIDAY = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("begun", "until", "expected"),
+    [
+        (0, None, [("paused paused", "20 10:01", "21 12:30", 1590)]),
+        (
+            240,
+            None,
+            [
+                ("missed older_than_window", "20 10:01", "20 13:59", 239),
+                ("paused paused", "20 14:00", "21 12:30", 1351),
+            ],
+        ),
+        (
+            240,
+            300,
+            [
+                ("missed older_than_window", "20 10:01", "20 13:59", 239),
+                ("paused paused", "20 14:00", "20 14:59", 60),
+                ("missed older_than_window", "20 15:00", "21 12:30", 1291),
+            ],
+        ),
+        (-60, -30, [("missed older_than_window", "20 10:01", "21 12:30", 1590)]),
+        (60 * 24 * 3, None, [("missed older_than_window", "20 10:01", "21 12:30", 1590)]),
+    ],
+)
+def test_what_is_older_than_the_window_and_fell_into_a_pause_is_paused(
+    begun: int, until: int | None, expected: list[tuple[str, str, str, int]]
+) -> None:
+    """The first apply for two days; the job of every minute was paused on Friday, or later."""
+    job = a_job(cron="* * * * *", window=86400)
+    end = None if until is None else FRIDAY + timedelta(minutes=until)
+    pause = Pause(Paused.JOB, "a", "ana", "", FRIDAY + timedelta(minutes=begun), end)
+    now = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
+    made = plan(manifest(job), known(job, since=FRIDAY, pauses={"a": pause}), now)
+    assert [found for found in covers(made) if "too_many" not in found[0]][: len(expected)] == (
+        expected
+    )
+    reasons = {str(e.reason) for e in made.entries if e.action is Action.PAUSED and e.until}
+    assert reasons <= {"paused by ana"}
+
+
+def test_a_flood_in_a_pause_is_paused_too() -> None:
+    job = a_job(cron="* * * * *")
+    now = datetime(2026, 11, 23, 10, 5, tzinfo=UTC)
+    pause = Pause(Paused.JOB, "a", "ana", "", datetime(2026, 11, 22, 12, tzinfo=UTC), None)
+    since = now - timedelta(days=1)
+    made = plan(manifest(job), known(job, since=since, pauses={"a": pause}), now)
+    assert covers(made) == [
+        ("missed too_many", "22 10:06", "22 11:59", 114),
+        ("paused paused", "22 12:00", "22 17:25", 326),
+    ]
+    assert {e.action for e in made.entries if e.until is None} == {Action.PAUSED}
+
+
 @pytest.mark.parametrize(
     ("overlap", "expected"),
     [(Overlap.SKIP, "skip"), (Overlap.QUEUE, "queued"), (Overlap.REPLACE, "run")],

@@ -244,6 +244,9 @@ def _paused(question: Question, db: Database, row: SlotRow) -> Iterator[Text]:
         yield text('the job was paused by {actor} at {at}: "{reason}"', **values, reason=reason)
     else:
         yield text("the job was paused by {actor} at {at}, without a reason", **values)
+    if row.until is not None:
+        first, last = question.hour(row.slot), question.hour(row.until)
+        yield text("every slot from {first} to {last} was left out", first=first, last=last)
     until = deed.detail.get("until")
     if until:
         end = datetime.fromisoformat(str(until))

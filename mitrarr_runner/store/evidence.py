@@ -25,7 +25,7 @@ class Deed:
 
 
 def row_of(db: Database, manifest: str, job: str, slot: datetime) -> SlotRow | None:
-    """The slot's own row, else the missed_range that covers it."""
+    """The slot's own row, else the one of the range that covers it."""
     row = db.row(
         "SELECT * FROM slots WHERE manifest = :manifest AND job = :job AND slot <= :slot"
         " AND (slot = :slot OR until >= :slot) ORDER BY slot DESC LIMIT 1",

@@ -25,7 +25,8 @@ class SlotState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SlotRow:
-    """until is set for missed_range: every slot in [slot, until] was missed."""
+    """until is set for missed_range, and for paused where a row stands for many: every slot in
+    [slot, until] has that fate."""
 
     job: str
     slot: datetime

@@ -253,6 +253,20 @@ def test_a_paused_slot_says_by_whom_why_until_and_who_resumed(world: World) -> N
     ]
 
 
+def test_a_range_that_fell_into_a_pause_names_the_pause(world: World) -> None:
+    world.clock.instant = at("08:05")
+    control.pause(world.db, world.site, world.clock, "prod", Paused.JOB, "a", actor="ana")
+    world.clock.instant = NOW
+    world.left(at("08:10"), SlotState.PAUSED, "paused", until=at("08:50"), now=at("09:21"))
+    for asked in ("08:10", "08:30", "08:50"):
+        found, lines = world.ask(asked)
+        assert (found.slot, found.state) == (at(asked), "paused")
+        assert lines == [
+            "the job was paused by ana at 08:05, without a reason",
+            "every slot from 08:10 to 08:50 was left out",
+        ]
+
+
 def test_a_pause_of_another_job_or_manifest_is_not_taken_for_this_one(world: World) -> None:
     world.clock.instant = at("09:05")
     for manifest, name in (("other", "a"), ("prod", "b")):

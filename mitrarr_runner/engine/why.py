@@ -157,16 +157,15 @@ def _of_slot(question: Question, slot: datetime) -> Answer:
 def _of_row(question: Question, db: Database, row: SlotRow, slot: datetime) -> Answer:
     if row.state is SlotState.CLAIMED:
         return _claimed(question, db, row, slot)
+    if row.state in (SlotState.MISSED, SlotState.MISSED_RANGE):
+        return Answer(slot, "missed", row.code, tuple(_missed(question, db, row, slot)))
     told = {
-        SlotState.MISSED: _missed,
-        SlotState.MISSED_RANGE: _missed,
         SlotState.SKIPPED: _held_up,
         SlotState.QUEUED: _held_up,
         SlotState.PAUSED: _paused,
         SlotState.BLOCKED: _blocked,
     }[row.state]
-    state = "missed" if row.state is SlotState.MISSED_RANGE else row.state.value
-    return Answer(slot, state, row.code, tuple(told(question, db, row)))
+    return Answer(slot, row.state.value, row.code, tuple(told(question, db, row)))
 
 
 def _claimed(question: Question, db: Database, row: SlotRow, slot: datetime) -> Answer:
@@ -186,7 +185,7 @@ def _claimed(question: Question, db: Database, row: SlotRow, slot: datetime) -> 
     return Answer(slot, state, code, tuple(lines), run, lost)
 
 
-def _missed(question: Question, db: Database, row: SlotRow) -> Iterator[Text]:
+def _missed(question: Question, db: Database, row: SlotRow, slot: datetime) -> Iterator[Text]:
     yield _why_missed(question, row)
     if row.until is not None:
         yield text(
@@ -194,7 +193,7 @@ def _missed(question: Question, db: Database, row: SlotRow) -> Iterator[Text]:
             first=question.hour(row.slot),
             last=question.hour(row.until),
         )
-    yield text("no apply came while it was due; the one at {at} found it", at=question.hour(row.at))
+    yield from _not_in_time(question, db, row, slot)
     instead = evidence.run_after(db, question.manifest.name, question.name, row.until or row.slot)
     if instead is not None and instead.slot is not None and row.code == "catch_up_latest":
         yield text(
@@ -202,6 +201,41 @@ def _missed(question: Question, db: Database, row: SlotRow) -> Iterator[Text]:
             run=instead.handle,
             slot=question.hour(instead.slot),
         )
+
+
+def _not_in_time(question: Question, db: Database, row: SlotRow, slot: datetime) -> Iterator[Text]:
+    """What kept the slot from being run while it was due, as far as it is known. What waits for a
+    need, an older slot or a free place leaves no row: then it is not known.
+    """
+    name = question.manifest.name
+    due = slot + jitter_of(question.job) if question.job is not None else slot
+    found = text("the apply at {at} found it", at=question.hour(row.at))
+    pause = evidence.paused(db, name, question.name, due)
+    drain = evidence.drained(db, name, due, row.at)
+    if pause is not None:
+        yield from _pause(question, db, pause)
+    elif drain is not None:
+        yield _drain(question, drain)
+    elif not evidence.applied(db, name, due, row.at):
+        found = text(
+            "no apply is known to have come while it was due; the one at {at} found it",
+            at=question.hour(row.at),
+        )
+    yield found
+
+
+def _drain(question: Question, deed: evidence.Deed) -> Text:
+    values = {
+        "manifest": question.manifest.name,
+        "actor": deed.actor,
+        "at": question.hour(deed.at),
+    }
+    reason = str(deed.detail.get("reason") or "")
+    if reason:
+        return text(
+            '{manifest} was draining, by {actor} since {at}: "{reason}"', **values, reason=reason
+        )
+    return text("{manifest} was draining, by {actor} since {at}", **values)
 
 
 def _why_missed(question: Question, row: SlotRow) -> Text:
@@ -238,22 +272,34 @@ def _paused(question: Question, db: Database, row: SlotRow) -> Iterator[Text]:
     if deed is None:
         yield slot_reason(row)
         return
+    yield from _pause(question, db, deed)
+    if row.until is not None:
+        first, last = question.hour(row.slot), question.hour(row.until)
+        yield text("every slot from {first} to {last} was left out", first=first, last=last)
+
+
+def _pause(question: Question, db: Database, deed: evidence.Deed) -> Iterator[Text]:
+    """By whom, when and why the job was paused, and how that ended."""
     values = {"actor": deed.actor, "at": question.hour(deed.at)}
     reason = str(deed.detail.get("reason") or "")
     if reason:
         yield text('the job was paused by {actor} at {at}: "{reason}"', **values, reason=reason)
     else:
         yield text("the job was paused by {actor} at {at}, without a reason", **values)
-    if row.until is not None:
-        first, last = question.hour(row.slot), question.hour(row.until)
-        yield text("every slot from {first} to {last} was left out", first=first, last=last)
     until = deed.detail.get("until")
     if until:
         end = datetime.fromisoformat(str(until))
         yield text("the pause was to end by itself at {at}", at=question.hour(end))
-    resumed = evidence.last_deed(db, name, question.name, "resume", question.clock.now())
-    if resumed is not None and resumed.at >= deed.at:
-        yield text("{actor} resumed it at {at}", actor=resumed.actor, at=question.hour(resumed.at))
+    resumed = evidence.resumed(db, question.manifest.name, question.name, deed)
+    if resumed is not None:
+        yield _resumed(question, resumed)
+
+
+def _resumed(question: Question, deed: evidence.Deed) -> Text:
+    values = {"actor": deed.actor, "at": question.hour(deed.at)}
+    if deed.detail.get("catch_up"):
+        return text("{actor} resumed it at {at}, with --catch-up", **values)
+    return text("{actor} resumed it at {at}", **values)
 
 
 def _blocked(question: Question, db: Database, row: SlotRow) -> Iterator[Text]:

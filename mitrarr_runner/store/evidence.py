@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from mitrarr_runner.clock import epoch, from_epoch
 from mitrarr_runner.store import runs
-from mitrarr_runner.store.database import Database
+from mitrarr_runner.store.database import Database, Row
 from mitrarr_runner.store.runs import Run
 from mitrarr_runner.store.slots import SlotRow, SlotState
 
@@ -19,6 +19,8 @@ from mitrarr_runner.store.slots import SlotRow, SlotState
 class Deed:
     """One line of the audit chain."""
 
+    id: int
+    action: str
     actor: str
     at: datetime
     detail: Mapping[str, Any]
@@ -122,14 +124,85 @@ def first_seen(db: Database, manifest: str, job: str) -> datetime | None:
 def last_deed(db: Database, manifest: str, job: str, action: str, until: datetime) -> Deed | None:
     """The newest pause or resume of a job at or before an instant."""
     rows = db.rows(
-        "SELECT actor, at, detail FROM audit WHERE action = :action AND subject = :job"
+        "SELECT * FROM audit WHERE action = :action AND subject = :job"
         " AND at <= :until ORDER BY id DESC LIMIT 50",
         action=action,
         job=job,
         until=epoch(until),
     )
+    return _of_job(rows, manifest)
+
+
+def resumed(db: Database, manifest: str, job: str, pause: Deed) -> Deed | None:
+    """The resume that ended a pause; None where it holds, or ended by itself."""
+    rows = db.rows(
+        "SELECT * FROM audit WHERE action IN ('pause', 'resume') AND subject = :job"
+        " AND id > :pause ORDER BY id LIMIT 50",
+        job=job,
+        pause=pause.id,
+    )
+    found = _of_job(rows, manifest)
+    return found if found is not None and found.action == "resume" else None
+
+
+def paused(db: Database, manifest: str, job: str, at: datetime) -> Deed | None:
+    """The pause that held a job at an instant; a pause stays as it began."""
+    rows = db.rows(
+        "SELECT * FROM audit WHERE action IN ('pause', 'resume')"
+        " AND subject = :job AND at <= :at ORDER BY id DESC LIMIT 50",
+        job=job,
+        at=epoch(at),
+    )
+    found = _of_job(rows, manifest)
+    return found if found is not None and found.action == "pause" and _holds(found, at) else None
+
+
+def drained(db: Database, manifest: str, begin: datetime, end: datetime) -> Deed | None:
+    """The first drain of a manifest that held at some instant in [begin, end)."""
+    rows = db.rows(
+        "SELECT * FROM audit WHERE action IN ('drain', 'undrain')"
+        " AND subject = :manifest AND at < :end ORDER BY id DESC LIMIT 50",
+        manifest=manifest,
+        end=epoch(end),
+    )
+    deeds = [_deed(row) for row in rows]
+    since = [deed for deed in deeds if deed.at > begin]
+    before = next((deed for deed in deeds if deed.at <= begin), None)
+    if before is not None and before.action == "drain" and _holds(before, begin):
+        return before
+    return next((deed for deed in reversed(since) if deed.action == "drain"), None)
+
+
+def applied(db: Database, manifest: str, begin: datetime, end: datetime) -> bool:
+    """Whether an apply left anything in [begin, end): a row about a slot, or a run it started. One
+    that found nothing to do leaves nothing.
+    """
+    row = db.row(
+        "SELECT 1 FROM slots WHERE manifest = :manifest AND at >= :begin AND at < :end"
+        " UNION ALL SELECT 1 FROM runs WHERE manifest = :manifest AND cause <> 'hand'"
+        " AND started_at >= :begin AND started_at < :end LIMIT 1",
+        manifest=manifest,
+        begin=epoch(begin),
+        end=epoch(end),
+    )
+    return row is not None
+
+
+def _of_job(rows: Iterable[Row], manifest: str) -> Deed | None:
+    """The first of the deeds on jobs of one manifest."""
     for row in rows:
-        detail = json.loads(row["detail"])
-        if detail.get("manifest") == manifest and detail.get("kind") == "job":
-            return Deed(row["actor"], from_epoch(row["at"]), detail)
+        deed = _deed(row)
+        if deed.detail.get("manifest") == manifest and deed.detail.get("kind") == "job":
+            return deed
     return None
+
+
+def _deed(row: Row) -> Deed:
+    detail = json.loads(row["detail"])
+    return Deed(row["id"], row["action"], row["actor"], from_epoch(row["at"]), detail)
+
+
+def _holds(deed: Deed, at: datetime) -> bool:
+    """Whether a pause or drain had not ended by itself."""
+    until = deed.detail.get("until")
+    return not until or at < datetime.fromisoformat(str(until))

@@ -182,13 +182,79 @@ def test_a_run_that_is_not_kept_any_more(world: World) -> None:
 
 def test_missed_names_the_run_that_stood_for_it(world: World) -> None:
     world.left(at("09:00"), SlotState.MISSED, "catch_up_latest", now=at("09:21"))
-    number = world.ran("a", at("09:20"), Outcome.OK)
+    number = world.ran("a", at("09:20"), Outcome.OK, begun=at("09:21"))
     found, lines = world.ask("09:00")
     assert (found.state, found.code) == ("missed", "catch_up_latest")
     assert lines == [
         "missed, and not repeated (catch_up: latest)",
-        "no apply came while it was due; the one at 09:21 found it",
+        "no apply is known to have come while it was due; the one at 09:21 found it",
         f"r{number} ran the newest slot, 09:20, for those before it",
+    ]
+
+
+def caught_up_late(world: World, slot: str, found: str) -> list[str]:
+    """What is said of a slot that the apply of `found` left behind, newest first."""
+    world.left(at(slot), SlotState.MISSED, "catch_up_latest", now=at(found))
+    world.clock.instant = NOW
+    lines = world.ask(slot)[1]
+    assert lines[0] == "missed, and not repeated (catch_up: latest)"
+    return lines[1:]
+
+
+def test_missed_after_a_pause_that_was_caught_up_names_the_pause(world: World) -> None:
+    """Applies came at 09:10 and 09:20 and left `paused` rows, which resume --catch-up took back."""
+    values = (world.db, world.site, world.clock, "prod", Paused.JOB, "a")
+    world.clock.instant = at("09:06")
+    control.pause(*values, actor="ana", reason="SMTP")
+    world.clock.instant = at("09:21")
+    control.resume(*values, actor="rui", catch_up=True)
+    world.clock.instant = at("09:25")  # a later pause is no cause of it
+    control.pause(*values, actor="eva")
+    world.clock.instant = at("09:26")
+    control.resume(*values, actor="eva")
+    assert caught_up_late(world, "09:10", "09:22") == [
+        'the job was paused by ana at 09:06: "SMTP"',
+        "rui resumed it at 09:21, with --catch-up",
+        "the apply at 09:22 found it",
+    ]
+
+
+def test_a_pause_that_was_over_is_no_cause(world: World) -> None:
+    values = (world.db, world.site, world.clock, "prod", Paused.JOB, "a")
+    world.clock.instant = at("08:40")
+    control.pause(*values, actor="ana", until=at("08:50"))
+    nobody = "no apply is known to have come while it was due; the one at 09:22 found it"
+    assert caught_up_late(world, "09:00", "09:22") == [nobody]
+    world.clock.instant = at("09:05")
+    control.pause(*values, actor="ana")
+    world.clock.instant = at("09:06")
+    control.resume(*values, actor="ana", catch_up=True)
+    assert caught_up_late(world, "09:10", "09:22") == [nobody]
+
+
+@pytest.mark.parametrize("begun", ["09:06", "09:12"])
+def test_missed_after_a_drain_names_the_drain(world: World, begun: str) -> None:
+    """A drain that began later than the slot may have kept it as well: applies leave no row."""
+    world.clock.instant = at(begun)
+    control.drain(world.db, world.site, world.clock, "prod", actor="ana", reason="reboot")
+    world.clock.instant = at("09:21")
+    control.undrain(world.db, world.site, world.clock, world.manifest, actor="rui")
+    assert caught_up_late(world, "09:10", "09:22") == [
+        f'prod was draining, by ana since {begun}: "reboot"',
+        "the apply at 09:22 found it",
+    ]
+
+
+def test_that_no_apply_came_is_not_said_where_one_did(world: World) -> None:
+    """It waited for a need, for an older slot, or for a place: none of these leaves a row."""
+    world.ran("b", at("09:10"), Outcome.OK, begun=at("09:11"))
+    assert caught_up_late(world, "09:10", "09:22") == ["the apply at 09:22 found it"]
+
+
+def test_a_run_by_hand_is_no_apply(world: World) -> None:
+    world.ran("b", None, Outcome.OK, begun=at("09:11"), cause=Cause.HAND)
+    assert caught_up_late(world, "09:10", "09:22") == [
+        "no apply is known to have come while it was due; the one at 09:22 found it"
     ]
 
 
@@ -203,7 +269,10 @@ def test_beyond_max_only_the_newest_are_caught_up(site: Any, job: Any) -> None:
     world.left(at("08:10"), SlotState.MISSED, "catch_up_all", now=NOW, reason=newest)
     found, lines = world.ask("08:10")
     assert (found.state, found.code) == ("missed", "catch_up_all")
-    assert lines == [newest, "no apply came while it was due; the one at 09:30 found it"]
+    assert lines == [
+        newest,
+        "no apply is known to have come while it was due; the one at 09:30 found it",
+    ]
     world.job("a", schedule={"cron": "*/10 * * * *", "catch_up": "all", "max": 6})  # since then
     assert world.ask("08:10")[1][0] == "missed, and not repeated (catch_up: all)"
     world.db.close()
@@ -243,6 +312,10 @@ def test_a_paused_slot_says_by_whom_why_until_and_who_resumed(world: World) -> N
     world.left(at("09:10"), SlotState.PAUSED, "paused")
     world.clock.instant = at("09:15")
     control.resume(world.db, world.site, world.clock, "prod", Paused.JOB, "a", actor="operador.c")
+    world.clock.instant = at("09:16")  # another pause, which somebody else ends
+    control.pause(world.db, world.site, world.clock, "prod", Paused.JOB, "a", actor="operador.d")
+    world.clock.instant = at("09:17")
+    control.resume(world.db, world.site, world.clock, "prod", Paused.JOB, "a", actor="operador.d")
     world.clock.instant = NOW
     found, lines = world.ask("09:10")
     assert found.state == "paused"

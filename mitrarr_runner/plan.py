@@ -229,17 +229,38 @@ def _of_job(job: Job, memory: JobMemory, view: StateView, now: datetime) -> Iter
         yield from _left_queued(job, view, now)
     due, older = _due(job, memory, view, now)
     yield from older
-    lost = view.lost.get(job.name)
     held = [slot for slot in due if pause is not None and _during(pause, slot, now)]
     for slot in held:
         yield _paused(job, slot, pause)
     due = [slot for slot in due if slot not in held]
-    if due:
-        yield from _due_entries(job, due, view, now)
-    elif lost is not None and not paused and not view.draining(now) and _repeatable(job, lost):
+    entries = list(_due_entries(job, due, view, now)) if due else []
+    if not paused and not view.draining(now):
+        yield from _recovery(job, entries, view, now)
+    yield from entries
+
+
+def _recovery(
+    job: Job, entries: Sequence[PlannedRun], view: StateView, now: datetime
+) -> Iterator[PlannedRun]:
+    """The lost run once more, before the slots that became due since."""
+    lost = view.lost.get(job.name)
+    if lost is None or job.name in view.running or not repeatable(job, lost):
+        return
+    if in_its_place(job, lost, entries) is None:
         reason = text("{run} was lost; its steps may be repeated", run=lost.handle)
         due_at = lost.slot or now
         yield PlannedRun(job.name, lost.slot, due_at, Action.RECOVER, "lost", reason, run=lost.id)
+
+
+def in_its_place(job: Job, lost: Run, entries: Sequence[PlannedRun]) -> PlannedRun | None:
+    """The planned run of a later slot that stands for a lost run as it stands for missed slots, so
+    that no recovery is needed; None where each slot is repeated (`catch_up: all`), or nothing of
+    the lost run may be. entries: of the job.
+    """
+    if job.schedule.catch_up is CatchUp.ALL or not repeatable(job, lost):
+        return None
+    later = (e for e in entries if e.slot is not None and (lost.slot is None or e.slot > lost.slot))
+    return next((entry for entry in later if entry.starts), None)
 
 
 def _left_queued(job: Job, view: StateView, now: datetime) -> Iterator[PlannedRun]:
@@ -254,7 +275,7 @@ def _left_queued(job: Job, view: StateView, now: datetime) -> Iterator[PlannedRu
             yield _drained(left) if view.draining(now) else left
 
 
-def _repeatable(job: Job, lost: Run) -> bool:
+def repeatable(job: Job, lost: Run) -> bool:
     """A lost recovery is not recovered again: what kills each run must not be run at each tick."""
     return idempotent(job) and lost.cause is not Cause.RECOVERY
 

@@ -20,7 +20,15 @@ from mitrarr_runner.manifest.model import (
     Schedule,
     Step,
 )
-from mitrarr_runner.plan import Action, Plan, StateView, plan, slots_between, upcoming
+from mitrarr_runner.plan import (
+    Action,
+    Plan,
+    StateView,
+    in_its_place,
+    plan,
+    slots_between,
+    upcoming,
+)
 from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.jobs import JobMemory
 from mitrarr_runner.store.pauses import Pause, Paused
@@ -406,10 +414,56 @@ def test_a_lost_run_is_recovered_once_and_only_where_steps_may_be_repeated() -> 
     assert len(plan(manifest(declared), view, NOW).entries) == 1
 
 
-def test_a_due_slot_takes_the_place_of_a_recovery() -> None:
-    job = a_job()
-    view = known(job, since=NOW - timedelta(minutes=5), lost={"a": a_run(outcome=Outcome.LOST)})
-    assert [action for action, _, _ in shown(plan(manifest(job), view, NOW))] == ["run"]
+def lost_at(minutes: int, **more: Any) -> dict[str, Run]:
+    """The run of the slot of so many minutes ago, which was lost."""
+    slot = NOW.replace(second=0) - timedelta(minutes=minutes)
+    return {"a": a_run(outcome=Outcome.LOST, slot=slot, **more)}
+
+
+@pytest.mark.parametrize("policy", [CatchUp.LATEST, CatchUp.SKIP])
+def test_a_due_slot_takes_the_place_of_a_recovery(policy: CatchUp) -> None:
+    job = a_job(catch_up=policy)
+    view = known(job, since=NOW - timedelta(minutes=5), lost=lost_at(10))
+    made = plan(manifest(job), view, NOW)
+    assert shown(made) == [("run", "12:30", "due")]
+    assert in_its_place(job, view.lost["a"], made.entries) == made.entries[0]
+
+
+def test_each_slot_of_catch_up_all_is_repeated_the_lost_one_first() -> None:
+    job = a_job(cron="* * * * *", catch_up=CatchUp.ALL)
+    view = known(job, since=NOW - timedelta(minutes=2), lost=lost_at(3))
+    made = plan(manifest(job), view, NOW)
+    assert shown(made) == [
+        ("recover", "12:27", "lost"),
+        ("run", "12:29", "caught_up"),
+        ("run", "12:30", "due"),
+    ]
+    assert in_its_place(job, view.lost["a"], made.entries) is None
+    unsafe = replace(job, steps=(Step("command", {"argv": ["true"]}),))
+    assert [e.action for e in plan(manifest(unsafe), view, NOW).entries] == [Action.RUN] * 2
+    again = replace(view, lost=lost_at(3, cause=Cause.RECOVERY))
+    assert [e.action for e in plan(manifest(job), again, NOW).entries] == [Action.RUN] * 2
+
+
+def test_what_does_not_run_takes_no_place() -> None:
+    """`catch_up: skip`, and the newest slot is too old to be run."""
+    job = a_job(cron="0 * * * *", catch_up=CatchUp.SKIP)
+    view = known(job, since=NOW - timedelta(minutes=40), lost=lost_at(90))
+    assert shown(plan(manifest(job), view, NOW)) == [
+        ("recover", "11:00", "lost"),
+        ("missed", "12:00", "catch_up_skip"),
+    ]
+
+
+@pytest.mark.parametrize("policy", CatchUp)
+def test_nothing_is_recovered_in_a_pause_or_a_drain(policy: CatchUp) -> None:
+    job = a_job(catch_up=policy)
+    view = known(job, since=NOW - timedelta(minutes=5), lost=lost_at(10))
+    pause = Pause(Paused.JOB, "a", "x", "", NOW - timedelta(minutes=20), None)
+    paused = plan(manifest(job), replace(view, pauses={"a": pause}), NOW)
+    assert [e.action for e in paused.entries] == [Action.PAUSED]
+    drained = plan(manifest(job), replace(view, drain=DRAINED), NOW)
+    assert [e.code for e in drained.entries] == ["draining"]
 
 
 def test_a_request_runs_now_even_without_a_schedule() -> None:

@@ -16,8 +16,17 @@ from mitrarr_runner.clock import Clock
 from mitrarr_runner.engine import why_run
 from mitrarr_runner.engine.report.history import slot_reason
 from mitrarr_runner.engine.state import gather, is_lost
-from mitrarr_runner.manifest.model import Job, Manifest
-from mitrarr_runner.plan import Plan, PlannedRun, StateView, jitter_of, not_repeated, plan, upcoming
+from mitrarr_runner.manifest.model import CatchUp, Job, Manifest
+from mitrarr_runner.plan import (
+    Plan,
+    PlannedRun,
+    StateView,
+    jitter_of,
+    not_repeated,
+    plan,
+    repeatable,
+    upcoming,
+)
 from mitrarr_runner.site import Site
 from mitrarr_runner.store import evidence, runs
 from mitrarr_runner.store.database import Database
@@ -181,8 +190,25 @@ def _claimed(question: Question, db: Database, row: SlotRow, slot: datetime) -> 
         state = "running"
     repeated = evidence.lost_before(db, question.manifest.name, question.name, slot, run.id)
     scene = why_run.Scene(question.zone, question.asked, question.clock.now(), question.say)
-    lines = why_run.told(run, repeated, scene, lost=lost)
+    lines = [*why_run.told(run, repeated, scene, lost=lost)]
+    if lost or run.outcome is Outcome.LOST:
+        lines += _in_its_place(question, db, run, slot)
     return Answer(slot, state, code, tuple(lines), run, lost)
+
+
+def _in_its_place(question: Question, db: Database, run: Run, slot: datetime) -> Iterator[Text]:
+    """A lost run is not repeated where that of a later slot stands for it."""
+    job = question.job
+    if job is None or job.schedule.catch_up is CatchUp.ALL or not repeatable(job, run):
+        return
+    later = evidence.run_after(db, question.manifest.name, question.name, slot)
+    if later is not None and later.slot is not None:
+        yield text(
+            "{run} ran a later slot, {slot}, in its place (catch_up: {policy})",
+            run=later.handle,
+            slot=question.hour(later.slot),
+            policy=job.schedule.catch_up.value,
+        )
 
 
 def _missed(question: Question, db: Database, row: SlotRow, slot: datetime) -> Iterator[Text]:

@@ -185,6 +185,29 @@ def test_into_a_pipe_nothing_is_wrapped() -> None:
     )
 
 
+def interrupted(**more: Any) -> list[str]:
+    """What the gap says of the run of 02:40, the job being another one."""
+    job = replace(JOBS["adiciona_nists"], **more)
+    changed = replace(MANIFEST, jobs={**JOBS, job.name: job})
+    view, before = night(), Before(local("02:46"), local("03:17"))
+    lines = gap.told(changed, plan(changed, view, NOW), view, before, ZoneInfo(ZONE), SAY, None)
+    return [line.split("r8838 ")[1] for line in lines if "r8838" in line]
+
+
+def test_an_interrupted_run_runs_again_only_where_it_is_recovered() -> None:
+    def line(**more: Any) -> Schedule:
+        return replace(JOBS["adiciona_nists"].schedule, **more)
+
+    assert interrupted() == ["was interrupted; the run of 03:20 stands for it"]
+    assert interrupted(schedule=line(catch_up=CatchUp.ALL)) == ["was interrupted; runs again now"]
+    nothing_due = line(cron="0 5 * * *")
+    assert interrupted(schedule=nothing_due) == ["was interrupted; runs again now"]
+    unsafe = (Step("command", {}),)
+    gone = ["was interrupted: its process is gone"]
+    assert interrupted(schedule=line(catch_up=CatchUp.ALL), steps=unsafe) == gone
+    assert interrupted(steps=unsafe) == gone
+
+
 def test_on_time_nothing_is_told_of_before() -> None:
     memories = {
         name: JobMemory(name, schedule.fingerprint(job.schedule.cron or "", ZONE), NOW, None, False)

@@ -158,6 +158,21 @@ def test_a_failure_says_why_and_a_recovery_what_it_repeats(world: World) -> None
     assert "apply was called by operador.a" in lines
 
 
+def test_a_lost_run_names_the_one_that_ran_in_its_place(world: World) -> None:
+    """catch_up: latest; where each slot is repeated, or no step may be, none stands for it."""
+    lost = world.ran("a", at("09:10"), Outcome.LOST)
+    later = world.ran("a", at("09:20"), Outcome.OK)
+    told = f"r{later} ran a later slot, 09:20, in its place (catch_up: latest)"
+    assert told not in world.ask("09:10")[1], "a command may not be repeated"
+    world.job("a", idempotent=True)
+    found, lines = world.ask("09:10")
+    assert found.run is not None
+    assert (found.run.id, found.code) == (lost, "lost")
+    assert lines[-1] == told
+    world.job("a", schedule={"cron": "*/10 * * * *", "catch_up": "all"})
+    assert "in its place" not in " ".join(world.ask("09:10")[1])
+
+
 def test_an_unfinished_run_goes_on_or_is_lost(world: World, monkeypatch: Any) -> None:
     number = world.ran("a", at("09:20"), None)
     found, lines = world.ask("09:20")

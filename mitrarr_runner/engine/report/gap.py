@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from mitrarr_runner.engine.report import columns
-from mitrarr_runner.manifest.model import Manifest
-from mitrarr_runner.plan import LATE, ON_TIME, Action, Plan, PlannedRun, StateView
+from mitrarr_runner.manifest.model import Job, Manifest
+from mitrarr_runner.plan import LATE, ON_TIME, Action, Plan, PlannedRun, StateView, in_its_place
 from mitrarr_runner.store.runs import Run
 from mitrarr_runner.text import Catalogue, Text, text
 
@@ -38,8 +38,8 @@ def told(
     """Lines; none where the last apply was a moment ago and everything is on time."""
     rows = [
         [job, hours, say(what)]
-        for name in manifest.jobs
-        for job, hours, what in _of_job(name, plan, view, zone, say)
+        for known in manifest.jobs.values()
+        for job, hours, what in _of_job(known, plan, view, zone, say)
     ]
     intro = _intro(plan.at, before, zone, say)
     if intro is None:
@@ -70,8 +70,9 @@ def _intro(at: datetime, before: Before, zone: tzinfo, say: Catalogue) -> Text |
 
 
 def _of_job(
-    job: str, plan: Plan, view: StateView, zone: tzinfo, say: Catalogue
+    known: Job, plan: Plan, view: StateView, zone: tzinfo, say: Catalogue
 ) -> Iterator[tuple[str, str, Text]]:
+    job = known.name
     entries = [entry for entry in plan.entries if entry.job == job]
     groups: dict[tuple[Action, str], list[PlannedRun]] = {}
     for entry in entries:
@@ -81,17 +82,22 @@ def _of_job(
         yield job, _hours(found, plan.at, zone, say), found[-1].reason
     lost = view.lost.get(job)
     if lost is not None and (not lost.finished or any(entry.run for entry in entries)):
-        yield job, _hour(lost.slot, plan.at, zone, say), _interrupted(lost, entries)
+        stands = in_its_place(known, lost, entries)
+        instead = _hour(stands.slot, plan.at, zone, say) if stands is not None else ""
+        yield job, _hour(lost.slot, plan.at, zone, say), _interrupted(lost, entries, instead)
     for entry in entries:
         if entry.starts and entry.action is not Action.RECOVER and delay(entry, plan.at):
             yield job, _hour(entry.slot, plan.at, zone, say), text("caught up now")
 
 
-def _interrupted(run: Run, entries: list[PlannedRun]) -> Text:
-    if any(entry.run == run.id for entry in entries):
-        return text("{run} was interrupted; recovered now", run=run.handle)
-    if any(entry.starts for entry in entries):
+def _interrupted(run: Run, entries: list[PlannedRun], instead: str) -> Text:
+    """instead: the later slot whose run stands for it, empty where there is none."""
+    if any(entry.run == run.id and entry.starts for entry in entries):
         return text("{run} was interrupted; runs again now", run=run.handle)
+    if instead:
+        return text(
+            "{run} was interrupted; the run of {slot} stands for it", run=run.handle, slot=instead
+        )
     return text("{run} was interrupted: its process is gone", run=run.handle)
 
 

@@ -460,17 +460,24 @@ def _overlapping(
 def _with_needs(
     job: Job, entry: PlannedRun, decided: Mapping[str, Sequence[PlannedRun]], view: StateView
 ) -> PlannedRun:
-    """A run waits for the needed jobs that are due too; a need that failed blocks it."""
+    """A run waits for the needed jobs that are due too, as long as those have to wait themselves; a
+    need that failed blocks it.
+    """
     if entry.action not in (Action.RUN, Action.RECOVER) or entry.code == "asked":
         return entry
     after: list[str] = []
     for need in job.needs:
         entries = decided.get(need, ())
-        if any(other.starts for other in entries):
-            after.append(need)
-        elif need in view.running:
+        starts = any(other.starts for other in entries)
+        waits = any(other.action is Action.WAIT and not other.starts for other in entries)
+        if need in view.running and (waits or not starts):
             reason = text("waits for {need}, which is still running", need=need)
             return _changed(entry, Action.WAIT, "need_running", reason)
+        if waits:
+            reason = text("waits for {need}, which has to wait as well", need=need)
+            return _changed(entry, Action.WAIT, "need_waits", reason)
+        if starts:
+            after.append(need)
         elif _failed(need, entries, view):
             reason = text("blocked by {need}, whose last run failed", need=need)
             return _changed(entry, Action.BLOCKED, f"need:{need}", reason)

@@ -389,6 +389,33 @@ def test_a_need_that_is_due_is_waited_for_and_one_that_failed_blocks() -> None:
     ]
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_needs_a_job_that_waits_waits_as_well(asked: bool) -> None:
+    """c runs by hand; b needs c, a needs b: a is not to run before the b of its own slot, even
+    where somebody has asked for another run of b."""
+    a, b, c = a_job("a", needs=("b",)), a_job("b", needs=("c",)), a_job("c", cron="0 0 1 1 *")
+    last = a_job("last", needs=("a",))
+    running = {"c": a_run("c", finished=False, outcome=None, cause=Cause.HAND)}
+    requests = (Request(7, "b", Asked.RUN, "x", NOW),) if asked else ()
+    view = known(
+        a, b, c, last, since=NOW - timedelta(minutes=5), running=running, requests=requests
+    )
+    made = plan(manifest(last, a, b, c), view, NOW)
+    waits = [entry for entry in made.entries if entry.request is None]
+    assert [(e.job, e.action.value, e.code, str(e.reason)) for e in waits] == [
+        ("b", "wait", "need_running", "waits for c, which is still running"),
+        ("a", "wait", "need_waits", "waits for b, which has to wait as well"),
+        ("last", "wait", "need_waits", "waits for a, which has to wait as well"),
+    ]
+    assert [entry.request for entry in made.starting] == [request.id for request in requests]
+    after = plan(manifest(last, a, b, c), replace(view, running={}, requests=()), NOW)
+    assert [(e.job, e.after) for e in after.starting] == [
+        ("b", ()),
+        ("a", ("b",)),
+        ("last", ("a",)),
+    ]
+
+
 def test_a_deferred_need_satisfies() -> None:
     first, second = a_job("first"), a_job("second", needs=("first",))
     view = replace(

@@ -107,7 +107,7 @@ def _is_saved_plan(path: Path) -> bool:
 
 def _busy(applied: Applied) -> bool:
     """Whether something due was left because its job, what it needs or every place was busy."""
-    waiting = ("overlap", "queue_full", "queued", "backlog", "need_running")
+    waiting = ("overlap", "queue_full", "queued", "backlog", "need_running", "need_waits")
     left = any(one.run is None and one.outcome is None for one in applied.ended)
     held = any(entry.code in waiting for entry in applied.plan.entries)
     return held or left or bool(applied.left)

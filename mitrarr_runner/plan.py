@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from itertools import islice
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner import schedule
@@ -64,7 +65,9 @@ class StateView:
     """What the store says of one manifest's jobs at one instant.
 
     running: unfinished runs that are alive; lost: unfinished ones whose process is gone; last: the
-    newest run of each job. slots: by job, the rows later than its last slot, and queued ones.
+    newest run of each job. slots: by job, the rows later than its last slot (a range: that ends
+    later), and queued ones; where no last slot is known, those that reach into the window and the
+    newest before it.
     """
 
     memories: Mapping[str, JobMemory] = field(default_factory=dict)
@@ -299,37 +302,78 @@ def _due(
     if job.schedule.cron is None:
         return [], []
     cron, zone = _parsed(job.schedule.cron), _zone(job.schedule.timezone)
-    now = now - jitter_of(job)
+    dealt = _dealt(job, view, now)
     last = memory.last_slot if memory.last_slot and memory.last_slot <= now else None
-    handled = max(memory.floor, last) if last else memory.floor
+    now = now - jitter_of(job)
     window = now - timedelta(seconds=job.schedule.window)
+    handled = max(memory.floor, last or _newest(dealt, window) or memory.floor)
     lower = max(handled, window)
-    rows = view.slots.get(job.name, {})
     found: list[datetime] = []
     if lower < now and _any_in(job.schedule.cron, job.schedule.timezone, lower, now):
-        found += (slot for slot in schedule.slots(cron, zone, lower, now) if slot not in rows)
+        found += _free(schedule.slots(cron, zone, lower, now), dealt)
     older: list[PlannedRun] = []
     if handled < window:
-        older += _ranges(job, handled, window, view, "older_than_window")
+        older += _ranges(job, handled, window, dealt, view, "older_than_window")
     cut = found[:-HARD_CAP]
     if cut:
-        older += _ranges(job, cut[0] - _SECOND, cut[-1], view, "too_many")
+        older += _ranges(job, cut[0] - _SECOND, cut[-1], dealt, view, "too_many")
     return found[-HARD_CAP:], older
 
 
+Dealt: TypeAlias = Mapping[datetime, datetime]
+"""First and last slot of what a row stands for; the same instant but for a range."""
+
+
+def _dealt(job: Job, view: StateView, now: datetime) -> Dealt:
+    """What has a row. A range that ends ahead was read off a clock that stood there, and is
+    forgotten by the next apply: it stands for nothing.
+    """
+    rows = view.slots.get(job.name, {}).values()
+    ends = ((row.slot, row.until or row.slot, row.until) for row in rows)
+    return {first: last for first, last, until in ends if until is None or until <= now}
+
+
+def _newest(dealt: Dealt, until: datetime) -> datetime | None:
+    """Up to where everything was dealt with, where the last slot is not known (any more)."""
+    return max((last for last in dealt.values() if last <= until), default=None)
+
+
+def _free(slots: Iterator[datetime], dealt: Dealt) -> Iterator[datetime]:
+    """The slots that no row stands for."""
+    ranges = [(first, last) for first, last in dealt.items() if first < last]
+    for slot in slots:
+        if slot not in dealt and not any(first <= slot <= last for first, last in ranges):
+            yield slot
+
+
 def _ranges(
-    job: Job, after: datetime, until: datetime, view: StateView, code: str
+    job: Job, after: datetime, until: datetime, dealt: Dealt, view: StateView, code: str
 ) -> Iterator[PlannedRun]:
-    """Lines for every slot in (after, until]; what fell into a pause is told by itself."""
+    """Lines for every slot in (after, until] without a row; what fell into a pause is told by
+    itself.
+    """
     pause = view.pauses.get(job.name)
-    for start, end, held in _by_pause(after, until, pause):
-        ends = _first_and_last(job, start, end)
-        if ends is None:
-            continue
-        if held:
-            yield replace(_paused(job, ends[0], pause), until=ends[1])
-        else:
-            yield _range(job, *ends, code)
+    for begin, end in _between(after, until, dealt):
+        for start, stop, held in _by_pause(begin, end, pause):
+            ends = _first_and_last(job, start, stop)
+            if ends is None:
+                continue
+            if held:
+                yield replace(_paused(job, ends[0], pause), until=ends[1])
+            else:
+                yield _range(job, *ends, code)
+
+
+def _between(after: datetime, until: datetime, dealt: Dealt) -> Iterator[tuple[datetime, datetime]]:
+    """(after, until] without the slots that have rows."""
+    for first, last in sorted(dealt.items()):
+        if first > until:
+            break
+        if after < first - _SECOND:
+            yield after, first - _SECOND
+        after = max(after, last)
+    if after < until:
+        yield after, until
 
 
 def _by_pause(

@@ -234,6 +234,64 @@ def test_a_last_slot_in_the_future_does_not_mute_the_job() -> None:
     assert shown(made) == [("run", "12:30", "due")]
 
 
+def a_range(first: datetime, last: datetime, job: str = "a") -> dict[str, dict[datetime, SlotRow]]:
+    return {job: {first: replace(row(first, SlotState.MISSED_RANGE, job), until=last)}}
+
+
+def test_slots_inside_a_recorded_range_are_dealt_with() -> None:
+    """The last slot was forgotten, because the clock had stood ahead."""
+    at = NOW.replace(second=0)
+    ten = timedelta(minutes=10)
+    job = a_job(window=1900)
+    view = known(job, since=at - 9 * ten, slots=a_range(at - 8 * ten, at - ten))
+    assert shown(plan(manifest(job), view, NOW)) == [
+        ("run", "12:30", "due"),
+    ], "the range begins before the window and ends inside it"
+    ahead = replace(view, slots=a_range(at - 2 * ten, at + timedelta(days=300)))
+    assert [action for action, _, _ in shown(plan(manifest(job), ahead, NOW))] == [
+        "missed", "missed", "missed", "missed", "run",
+    ], "one that ends ahead was read off the wrong clock: the next apply forgets it"  # fmt: skip
+
+
+def test_what_has_rows_is_not_missed_again_when_the_last_slot_is_forgotten() -> None:
+    """Every minute from 10:01 to 10:16 ran; the clock went a year forward, and back to 10:30."""
+    at = datetime(2026, 11, 23, 10, 30, tzinfo=UTC)
+    minute = timedelta(minutes=1)
+    job = a_job(cron="* * * * *", window=600)
+    rows = {slot: row(slot, SlotState.CLAIMED) for slot in (at - n * minute for n in range(14, 30))}
+    for kept in (rows, {at - 14 * minute: rows[at - 14 * minute]}):  # or only the newest is known
+        view = known(job, since=at - 30 * minute, slots={"a": kept})
+        made = plan(manifest(job), view, at)
+        assert covers(made) == [("missed older_than_window", "23 10:17", "23 10:20", 4)]
+        assert [e.action for e in made.entries if e.until is None] == (
+            [Action.MISSED] * 9 + [Action.RUN]
+        )
+
+
+def test_a_range_leaves_out_what_ran_in_the_midst_of_it() -> None:
+    """The clock had stood ahead when 12:00 ran; then nobody came for a day."""
+    job = a_job(window=3600)
+    since = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
+    ran = since + timedelta(hours=1)
+    view = known(job, since=since, slots={"a": {ran: row(ran, SlotState.CLAIMED)}})
+    memory = replace(view.memories["a"], last_slot=since)
+    made = plan(manifest(job), replace(view, memories={"a": memory}), NOW)
+    assert [found[:3] for found in covers(made)] == [
+        ("missed older_than_window", "22 11:10", "22 11:50"),
+        ("missed older_than_window", "22 12:10", "23 11:30"),
+    ]
+
+
+def test_more_jitter_than_before_opens_nothing_again() -> None:
+    """The last slot was handled at once; with the new jitter it is not due yet."""
+    job = a_job(jitter=300)
+    at = NOW.replace(second=0)
+    view = known(job, since=at - timedelta(hours=1))
+    memory = replace(view.memories["a"], last_slot=at)
+    view = replace(view, memories={"a": memory})
+    assert plan(manifest(job), view, at + timedelta(seconds=1)).entries == ()
+
+
 def test_a_floor_in_the_future_starts_anew() -> None:
     job = a_job()
     view = known(job, since=NOW + timedelta(days=365))

@@ -114,13 +114,18 @@ def open_since(
     """The rows a plan must know, by job: later than their job's last slot, and whatever is queued.
 
     Of a job without a last slot, or with one in the future (the clock went back), every row later
-    than `after`. In the steady state that is next to nothing, however long the history.
+    than `after`, and the newest before it. A range is later where its end is. In the steady state
+    that is next to nothing, however long the history.
     """
     rows = db.rows(
         "SELECT slots.* FROM slots JOIN jobs ON jobs.manifest = slots.manifest"
         " AND jobs.job = slots.job WHERE slots.manifest = :manifest AND (slots.state = 'queued'"
-        " OR (slots.slot > :after AND (jobs.last_slot IS NULL OR jobs.last_slot > :now"
-        " OR slots.slot > jobs.last_slot)))",
+        " OR (COALESCE(slots.until, slots.slot) > :after AND (jobs.last_slot IS NULL"
+        " OR jobs.last_slot > :now OR COALESCE(slots.until, slots.slot) > jobs.last_slot))"
+        " OR ((jobs.last_slot IS NULL OR jobs.last_slot > :now) AND slots.slot ="
+        " (SELECT MAX(old.slot) FROM slots AS old WHERE old.manifest = jobs.manifest"
+        " AND old.job = jobs.job AND COALESCE(old.until, old.slot) <= :after"
+        " AND old.slot <= :after)))",
         manifest=manifest,
         after=epoch(after),
         now=epoch(now),

@@ -11,8 +11,10 @@ import pytest
 
 from mitrarr_runner.clock import FixedClock
 from mitrarr_runner.engine.apply import Silent
+from mitrarr_runner.engine.state import gather
 from mitrarr_runner.engine.tick import tick
-from mitrarr_runner.store import slots
+from mitrarr_runner.plan import plan
+from mitrarr_runner.store import jobs, slots
 from mitrarr_runner.store.slots import SlotState
 
 Job = Callable[..., dict[str, Any]]
@@ -72,6 +74,44 @@ def test_a_year_forward_and_back_mutes_nothing_and_floods_nothing(days: Days) ->
     for minutes in (20, 30, 40):
         assert days.apply(START + timedelta(minutes=minutes)) == 1, minutes
     assert max(days.claimed().values()) == 1
+
+
+def test_what_a_range_stands_for_is_not_looked_at_again(days: Days) -> None:
+    """Thirty hours without apply, a year forward, and back into those hours."""
+    assert days.apply(START + timedelta(hours=30)) == 1
+    assert days.apply(START + timedelta(days=365)) == 1
+    with days.site.store() as db:
+        before = {row.slot: row for row in slots.of_job(db, "prod", "a", 10_000)}
+    for last_slot in ("last_slot", "NULL"):  # as it is kept, and as it was kept once
+        days.clock.instant = START + timedelta(hours=29)
+        with days.site.store() as db, db.transaction():
+            db.execute(f"UPDATE jobs SET last_slot = {last_slot}")  # noqa: S608 - our own words
+            site, clock = days.site, days.clock
+            view = gather(db, site.manifest, site.site, clock, clock.instant)
+        assert plan(site.manifest, view, clock.instant).entries == (), last_slot
+    assert days.apply(START + timedelta(hours=29)) == 0
+    with days.site.store() as db:
+        after = {row.slot: row for row in slots.of_job(db, "prod", "a", 10_000)}
+    assert [slot for slot in after if slot not in before] == []
+
+
+def test_a_clock_that_came_back_makes_nothing_missed_that_ran(days: Days, job: Job) -> None:
+    """Rows that are older than the window; a row of its own kept for each of them."""
+    line = {"cron": "* * * * *", "window": "10m"}
+    days.site.write(jobs={"a": {**job("true"), "schedule": line}})
+    days.apply(START)
+    for minutes in (1, 2, 3, 4):
+        assert days.apply(START + timedelta(minutes=minutes)) == 1
+    assert days.apply(START + timedelta(days=365)) == 1
+    assert days.apply(START + timedelta(minutes=20)) == 1
+    with days.site.store() as db:
+        kept = slots.of_job(db, "prod", "a", 10_000)
+    ranges = [(row.slot, row.until) for row in kept if row.state is SlotState.MISSED_RANGE]
+    first = START.replace(second=0)
+    assert ranges == [(first + timedelta(minutes=5), first + timedelta(minutes=10))]
+    with days.site.store() as db:
+        known = jobs.remembered(db, "prod")["a"]
+    assert known.last_slot == first + timedelta(minutes=20)
 
 
 def test_a_job_that_is_new_while_the_clock_is_ahead_is_not_muted(days: Days, job: Job) -> None:

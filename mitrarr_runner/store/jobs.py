@@ -79,9 +79,14 @@ def handled(db: Database, manifest: str, job: str, slot: datetime) -> None:
 
 
 def forget_future(db: Database, manifest: str, now: datetime) -> int:
-    """Last slots that lie ahead were read off a wrong clock. Needs a transaction."""
+    """Last slots that lie ahead were read off a wrong clock: back to the newest that has a row and
+    has come. Rows of the future must be forgotten first. Needs a transaction.
+    """
     return db.execute(
-        "UPDATE jobs SET last_slot = NULL WHERE manifest = :manifest AND last_slot > :now",
+        "UPDATE jobs SET last_slot = (SELECT MAX(COALESCE(slots.until, slots.slot)) FROM slots"
+        " WHERE slots.manifest = jobs.manifest AND slots.job = jobs.job AND slots.slot <= :now"
+        " AND COALESCE(slots.until, slots.slot) <= :now)"
+        " WHERE manifest = :manifest AND last_slot > :now",
         manifest=manifest,
         now=epoch(now),
     )

@@ -120,8 +120,8 @@ def open_since(
     rows = db.rows(
         "SELECT slots.* FROM slots JOIN jobs ON jobs.manifest = slots.manifest"
         " AND jobs.job = slots.job WHERE slots.manifest = :manifest AND (slots.state = 'queued'"
-        " OR (COALESCE(slots.until, slots.slot) > :after AND (jobs.last_slot IS NULL"
-        " OR jobs.last_slot > :now OR COALESCE(slots.until, slots.slot) > jobs.last_slot))"
+        " OR COALESCE(slots.until, slots.slot) > CASE WHEN jobs.last_slot <= :now"
+        " THEN jobs.last_slot ELSE :after END"
         " OR ((jobs.last_slot IS NULL OR jobs.last_slot > :now) AND slots.slot ="
         " (SELECT MAX(old.slot) FROM slots AS old WHERE old.manifest = jobs.manifest"
         " AND old.job = jobs.job AND COALESCE(old.until, old.slot) <= :after"

@@ -114,6 +114,30 @@ def test_a_clock_that_came_back_makes_nothing_missed_that_ran(days: Days, job: J
     assert known.last_slot == first + timedelta(minutes=20)
 
 
+def test_what_ran_ahead_of_its_time_hides_nothing_before_it(days: Days, job: Job) -> None:
+    """The clock stood an hour ahead; back, nobody comes until after what ran then."""
+    line = {"cron": "*/10 * * * *", "window": "10m"}
+    days.site.write(jobs={"a": {**job("true"), "schedule": line}})
+    assert days.apply(START + timedelta(minutes=10)) == 1
+    assert days.apply(START + timedelta(minutes=60)) == 1
+    assert days.apply(START + timedelta(minutes=15)) == 0
+    assert days.apply(START + timedelta(minutes=85)) == 1
+    first = START.replace(second=0)
+    with days.site.store() as db:
+        kept = slots.of_job(db, "prod", "a", 10_000)
+    fates = [(row.state.value, row.slot, row.until) for row in reversed(kept)]
+    assert [(state, slot - first, until and until - first) for state, slot, until in fates] == [
+        (state, timedelta(minutes=slot), until and timedelta(minutes=until))
+        for state, slot, until in (
+            ("claimed", 10, None),
+            ("missed_range", 20, 50),
+            ("claimed", 60, None),
+            ("missed_range", 70, 70),
+            ("claimed", 80, None),
+        )
+    ]
+
+
 def test_a_job_that_is_new_while_the_clock_is_ahead_is_not_muted(days: Days, job: Job) -> None:
     days.site.write(
         jobs={

@@ -522,21 +522,42 @@ def _with_needs(
             return _changed(entry, Action.WAIT, "need_waits", reason)
         if starts:
             after.append(need)
-        elif _failed(need, entries, view):
-            reason = text("blocked by {need}, whose last run failed", need=need)
-            return _changed(entry, Action.BLOCKED, f"need:{need}", reason)
+        elif (ended := _ended_badly(need, entries, view)) is not None:
+            return _changed(entry, Action.BLOCKED, f"need:{need}", blocked(need, ended))
     if not after:
         return entry
     reason = text("needs {needs}; runs next", needs=", ".join(after))
     return _changed(entry, Action.WAIT, "needs", reason, tuple(after))
 
 
-def _failed(need: str, entries: Sequence[PlannedRun], view: StateView) -> bool:
-    if any(other.action is Action.BLOCKED for other in entries) or need in view.lost:
-        return True
+def _ended_badly(need: str, entries: Sequence[PlannedRun], view: StateView) -> Outcome | None:
+    """How what is needed ended, where that keeps others from running."""
+    if any(other.action is Action.BLOCKED for other in entries):
+        return Outcome.BLOCKED
+    if need in view.lost:
+        return Outcome.LOST
     last = view.last.get(need)
     outcome = last.outcome if last is not None else None
-    return outcome is not None and outcome not in (*GOOD, Outcome.SKIPPED, Outcome.REPLACED)
+    return None if outcome in (*GOOD, Outcome.SKIPPED, Outcome.REPLACED) else outcome
+
+
+def blocked(need: str, ended: Outcome) -> Text:
+    """Why a job is blocked, by how what it needs ended; BLOCKED: that was not run at all."""
+    if ended is Outcome.BLOCKED:
+        return text("blocked by {need}, which was blocked itself", need=need)
+    if ended is Outcome.STOPPED:
+        return text("blocked by {need}, whose last run was stopped", need=need)
+    if ended is Outcome.LOST:
+        return text("blocked by {need}, whose last run was lost", need=need)
+    return text("blocked by {need}, whose last run failed", need=need)
+
+
+def blocked_as_kept(need: str, reason: str) -> Text:
+    """The sentence that a slot's row keeps in English, for readers of any language."""
+    for ended in (Outcome.BLOCKED, Outcome.STOPPED, Outcome.LOST):
+        if str(blocked(need, ended)) == reason:
+            return blocked(need, ended)
+    return blocked(need, Outcome.FAILED)
 
 
 def _changed(

@@ -24,6 +24,7 @@ from mitrarr_runner.plan import (
     Action,
     Plan,
     StateView,
+    blocked_as_kept,
     in_its_place,
     plan,
     slots_between,
@@ -445,6 +446,30 @@ def test_a_need_that_is_due_is_waited_for_and_one_that_failed_blocks() -> None:
     assert [(e.job, e.action.value, e.code) for e in made.entries] == [
         ("second", "blocked", "need:first")
     ]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (Outcome.FAILED, "blocked by b, whose last run failed"),
+        (Outcome.TIMEOUT, "blocked by b, whose last run failed"),
+        (Outcome.STOPPED, "blocked by b, whose last run was stopped"),
+        (Outcome.LOST, "blocked by b, whose last run was lost"),
+    ],
+)
+def test_who_is_blocked_is_told_how_the_need_ended(outcome: Outcome, told: str) -> None:
+    """b is not due; a needs b, and c needs a, which never ran."""
+    a, b, c = a_job("a", needs=("b",)), a_job("b", cron="0 0 1 1 *"), a_job("c", needs=("a",))
+    view = known(a, b, c, since=NOW - timedelta(minutes=5), last={"b": a_run("b", outcome=outcome)})
+    made = plan(manifest(a, b, c), view, NOW)
+    assert [(e.job, e.action.value, e.code, str(e.reason)) for e in made.entries] == [
+        ("a", "blocked", "need:b", told),
+        ("c", "blocked", "need:a", "blocked by a, which was blocked itself"),
+    ]
+    for entry in made.entries:
+        need = entry.code.removeprefix("need:")
+        assert blocked_as_kept(need, str(entry.reason)) == entry.reason
+    assert str(blocked_as_kept("b", "")) == "blocked by b, whose last run failed"
 
 
 @pytest.mark.parametrize("asked", [False, True])

@@ -21,6 +21,8 @@ from mitrarr_runner.plan import (
     Plan,
     PlannedRun,
     StateView,
+    blocked,
+    blocked_as_kept,
     jitter_of,
     not_repeated,
     plan,
@@ -329,8 +331,11 @@ def _resumed(question: Question, deed: evidence.Deed) -> Text:
 
 
 def _blocked(question: Question, db: Database, row: SlotRow) -> Iterator[Text]:
-    yield slot_reason(row)
     need = row.code.removeprefix("need:")
+    told = blocked_as_kept(need, row.reason)
+    yield told
+    if told == blocked(need, Outcome.BLOCKED):
+        return  # no run of it is the cause
     run = evidence.run_before(db, question.manifest.name, need, row.at)
     if run is not None and run.finished_at is not None:
         yield text(
@@ -496,4 +501,8 @@ def _need(view: StateView, need: str) -> Text:
     values = {"need": need, "run": last.handle}
     if last.outcome in satisfying:
         return text("it needs {need}, whose last run ({run}) was good", **values)
+    if last.outcome is Outcome.STOPPED:
+        return text(
+            "it needs {need}, whose last run ({run}) was stopped: as it stands, blocked", **values
+        )
     return text("it needs {need}, whose last run ({run}) failed: as it stands, blocked", **values)

@@ -379,6 +379,21 @@ def test_a_blocked_slot_names_the_run_of_the_need(world: World) -> None:
     ]
 
 
+def test_a_blocked_slot_says_how_the_need_ended(world: World) -> None:
+    number = world.ran("b", at("09:10"), Outcome.STOPPED)
+    stopped = "blocked by b, whose last run was stopped"
+    world.left(at("09:10"), SlotState.BLOCKED, "need:b", now=at("09:11"), reason=stopped)
+    assert world.ask("09:10")[1] == [
+        stopped,
+        f"r{number} of b ended at 09:10; look: mitrarr logs b --run r{number}",
+    ]
+    itself = "blocked by b, which was blocked itself"
+    world.left(at("09:20"), SlotState.BLOCKED, "need:b", now=at("09:21"), reason=itself)
+    assert world.ask("09:20")[1] == [itself], "no run of b is the cause"
+    told = "it needs b, whose last run (r1) was stopped: as it stands, blocked"
+    assert told in world.ask("10:00")[1]
+
+
 # -- no row
 
 

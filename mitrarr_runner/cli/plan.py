@@ -204,7 +204,7 @@ def _slots(here: Session, asked: _Asked, wanted: str) -> int:
         raise UsageError(text("--until is before --from"), code="usage")
     slots = _between(found, first, last)
     if wanted == "json":
-        here.out.writelines(plan_json.slots_lines(slots, found.manifest))
+        here.write_json(plan_json.slots_lines(slots, found.manifest))
         return 0
     render = plan_markdown.slots_markdown if wanted == "md" else plan_report.slots_text
     for line in render(slots, found.manifest, here.say):

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
 from mitrarr_runner.clock import Clock
-from mitrarr_runner.engine.json_text import written
+from mitrarr_runner.engine.json_text import fitting, written
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.text import Catalogue, Text, text
+
+_TOGETHER = 1000
+"""Pieces of JSON that are written at once: each by itself is slower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +33,26 @@ class Session:
     out: TextIO
     err: TextIO
 
-    def print(self, line: Text | str = "") -> None:
+    def print(self, line: Text | str = "", end: str = "\n") -> None:
         """One line for a person; a str is data (a name, a table), a Text is translated."""
-        self.out.write(self._shown(line, self.out) + "\n")
+        self.out.write(self._shown(line, self.out) + end)
 
     def warn(self, line: Text | str) -> None:
         self.err.write(self._shown(line, self.err) + "\n")
 
     def json(self, data: Mapping[str, Any]) -> None:
         """One JSON answer; every one carries "version": 1 first."""
-        self.out.write(written({"version": 1, **data}) + "\n")
+        self.write_json((written({"version": 1, **data}), "\n"))
+
+    def write_json(self, pieces: Iterable[str]) -> None:
+        """JSON text piece by piece, newlines included. A program reads it: it goes out whole,
+        whatever the encoding of standard output lacks."""
+        coming = iter(pieces)
+        while words := "".join(islice(coming, _TOGETHER)):
+            try:
+                self.out.write(words)
+            except UnicodeEncodeError:  # nothing of them was written
+                self.out.write(fitting(words, self.out.encoding))
 
     def _shown(self, line: Text | str, stream: TextIO) -> str:
         words = self.say(line) if isinstance(line, Text) else line

@@ -123,8 +123,7 @@ def schema(
         )
     name = "manifest.schema.json" if step is None else f"steps/{step}.schema.json"
     data = json.loads((resources.folder("schemas") / name).read_text(encoding="utf-8"))
-    json.dump(data, here.out, ensure_ascii=False, indent=2)
-    here.print()
+    here.write_json((json.dumps(data, ensure_ascii=False, indent=2), "\n"))
     return 0
 
 

@@ -121,7 +121,7 @@ def _agreed(here: Session, found: Place) -> bool:
             hint=text("if it may: mitrarr state restore FILE --yes"),
         )
     here.print(text("the state in {folder} will be put aside", folder=str(found.site.state)))
-    here.out.write(here.say(text("go on? (yes/no) ")))
+    here.print(text("go on? (yes/no) "), end="")
     here.out.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes", "s", "sim")
 

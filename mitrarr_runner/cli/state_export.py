@@ -45,7 +45,7 @@ def export(
         content = found.validation.loaded.data
         data = exported(store, found.manifest, content, found.site, here.clock)
     if review == "-":
-        here.out.write(json.dumps(data, ensure_ascii=False) + "\n")
+        here.write_json((json.dumps(data, ensure_ascii=False), "\n"))
         return 0
     _write(here, here.cwd / review, json.dumps(data, ensure_ascii=False).encode())
     return 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 
+_ESCAPED = "mitrarr.json"
 _LONG = 200
 """Elements of a list from which on it is written one a line."""
 
@@ -29,6 +31,20 @@ def written(value: object, margin: str = "") -> str:
         encode = json.JSONEncoder(ensure_ascii=False).encode
         return _lines(list(map(encode, value)), margin)
     return json.dumps(value, ensure_ascii=False, indent=2).replace("\n", "\n" + margin)
+
+
+def fitting(words: str, encoding: str) -> str:
+    """The same JSON for a stream of this encoding: characters that it lacks as \\uXXXX, which is
+    JSON as well (RFC 8259, 7: two of them beyond U+FFFF)."""
+    codecs.register_error(_ESCAPED, _escape)
+    return words.encode(encoding, _ESCAPED).decode(encoding)
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """What lacks stands inside of a string: all else in JSON is ASCII."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def _lines(elements: list[str], margin: str) -> str:

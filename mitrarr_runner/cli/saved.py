@@ -23,4 +23,4 @@ def judged(here: Session, file: str) -> tuple[Place, Plan]:
     moved = saved_plan.moved(saved, found.manifest, found.site.root, view, now)
     if moved:
         raise saved_plan.stale(saved, file, moved)
-    return found, saved_plan.to_apply(saved)
+    return found, saved_plan.to_apply(saved, now)

@@ -46,12 +46,13 @@ class SavedPlan:
         return self.preview.plan
 
 
-def to_apply(saved: SavedPlan) -> Plan:
+def to_apply(saved: SavedPlan, now: datetime) -> Plan:
     """Its runs, and of the same jobs the slots that those runs leave behind: nothing of any other
-    job is written."""
+    job is written. now: of the apply, by which a run is late, whenever the plan was made."""
     starting = {entry.job for entry in saved.plan.starting}
     return replace(
         saved.plan,
+        at=now,
         entries=tuple(entry for entry in saved.plan.entries if entry.job in starting),
         memories=tuple(memory for memory in saved.plan.memories if memory.job in starting),
     )

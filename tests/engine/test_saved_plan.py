@@ -97,6 +97,34 @@ def test_exactly_its_runs(scene: Any) -> None:
     assert (states.count("claimed"), set(states)) == (1, {"claimed", "missed"})
 
 
+def as_of(site: Any, at: str) -> None:
+    """The saved plan p.json as if it had been made then: nothing else in it is different."""
+    content = json.loads((site.root / "p.json").read_text())
+    content["at"] = at
+    (site.root / "p.json").write_text(json.dumps(content))
+
+
+def test_its_hours_are_those_of_the_apply(site: Any, job: Any, lately: Any) -> None:
+    """Not those of the plan: between the two there may be days."""
+    site.write(jobs={"one": {**job("true"), "schedule": lately(20)}})
+    site.due("one", minutes=30)
+    site.run("plan", "--out", "p.json")
+    as_of(site, "2026-01-05T12:00:00Z")
+    now = datetime.now(ZoneInfo("America/Sao_Paulo"))
+    done = site.run("apply", "p.json", "--verbose")
+    assert done.code == 0, done.err
+    assert f"{now:%Y-%m-%d %H}" in done.out.splitlines()[0]
+    assert re.search(r"\(2\dm\d\ds late\)", done.out), done.out
+
+
+def test_its_json_has_the_instant_of_the_apply(scene: Any) -> None:
+    scene.run("plan", "--out", "p.json")
+    as_of(scene, "2026-01-05T12:00:00Z")
+    done = scene.run("apply", "p.json", "--format", "json")
+    at = datetime.fromisoformat(done.json["at"])
+    assert abs(SystemClock().now() - at) < timedelta(minutes=2)
+
+
 def test_not_twice(scene: Any, call: Callable[..., Told]) -> None:
     call("plan", "--out", "p.json")
     assert call("apply", "p.json").code == 0

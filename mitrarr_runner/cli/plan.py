@@ -130,7 +130,7 @@ def _planned(here: Session, asked: _Asked) -> Preview:
         from mitrarr_runner.engine import review_state
 
         state = review_state.read(here.cwd / asked.state)
-        old = _usable(here, asked.against).manifest if asked.against is not None else None
+        old = _usable(here, asked.against) if asked.against is not None else None
         return planning.away(found, state, old, _now(here, asked, found, state.at))
     now = _now(here, asked, found, here.clock.now().replace(microsecond=0))
     if asked.against is not None:

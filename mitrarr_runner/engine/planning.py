@@ -5,12 +5,13 @@ beside production), or upon a state that was exported elsewhere. Reads only.
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mitrarr_runner.clock import Clock
 from mitrarr_runner.engine.notes import Noted
@@ -49,7 +50,7 @@ def of_site(found: Place, clock: Clock, now: datetime) -> Preview:
 
 def against(proposed: Place, base: Place, clock: Clock, now: datetime) -> Preview:
     """The plan of a proposed manifest upon the state of the site where another one is applied."""
-    manifest = moved(proposed, base.manifest.name, base.site)
+    manifest = moved(proposed, base.manifest.name, base)
     with closing_store(base) as store:
         view = _view(store, manifest, base.site, clock, now)
         frame = Frame(
@@ -63,14 +64,14 @@ def against(proposed: Place, base: Place, clock: Clock, now: datetime) -> Previe
         return preview(manifest, view, now, describe, frame)
 
 
-def away(proposed: Place, state: ReviewState, old: Manifest | None, now: datetime) -> Preview:
+def away(proposed: Place, state: ReviewState, old: Place | None, now: datetime) -> Preview:
     """The plan of a manifest upon a state that was exported on another host. old: what the changes
     are shown against; the exported manifest where it is None."""
     from mitrarr_runner.engine import review
     from mitrarr_runner.engine.review_state import describing_away
 
-    manifest = moved(proposed, state.name, None)
-    before = old or state.manifest(manifest.root)
+    manifest = moved(proposed, state.name, old)
+    before = old.manifest if old is not None else _exported(state, manifest)
     changed: tuple[Noted, ...] = ()
     if before is not None:
         judged = review.Review(before, manifest, now, state.readings, review.spool_unseen)
@@ -90,15 +91,29 @@ def closing_store(found: Place) -> closing[Database] | nullcontext[None]:
     return nullcontext() if store is None else closing(store)
 
 
-def moved(proposed: Place, name: str, site: Site | None) -> Manifest:
+def moved(proposed: Place, name: str, base: Place | None) -> Manifest:
     """The proposed manifest as it will be once it lies where the other one lies: under its name,
-    its relative paths below its root."""
-    loaded, manifest = proposed.validation.loaded, proposed.manifest
-    written = (loaded.data or {}).get("settings", {}).get("root", "")
-    if loaded.data is not None and manifest.path is not None and not Path(written).is_absolute():
-        root = site.root if site is not None else manifest.root
-        manifest = build.build(loaded.data, path=manifest.path, root=root, files=manifest.files)
+    its relative paths below its root. Two checkouts that say the same root have the same one."""
+    data, manifest = proposed.validation.loaded.data, proposed.manifest
+    if data is not None and manifest.path is not None and base is not None:
+        where = base.manifest.path or manifest.path
+        root = _root(data, where, manifest.path.is_dir(), base.site.root)
+        if root != manifest.root:
+            manifest = build.build(data, path=manifest.path, root=root, files=manifest.files)
     return replace(manifest, name=name)
+
+
+def _exported(state: ReviewState, manifest: Manifest) -> Manifest | None:
+    """The manifest of the state as if it lay where this one lies."""
+    if manifest.path is None:
+        return state.manifest(manifest.root)
+    path = manifest.path
+    return state.manifest(_root(state.content or {}, path, path.is_dir(), manifest.root))
+
+
+def _root(data: Mapping[str, Any], path: Path, is_folder: bool, otherwise: Path) -> Path:
+    """What the root of this content would be, lay it in `path`; otherwise: where it names none."""
+    return build.settings_root(data, path, is_folder) or otherwise
 
 
 def _view(

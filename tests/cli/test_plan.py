@@ -503,6 +503,48 @@ def test_a_plan_on_another_machine(
     golden("plan_state.txt", shown(text, scene))
 
 
+def roots(told: Any) -> list[tuple[str, str]]:
+    changes = told.json["changes"]
+    return [(one["path"], one["new"]) for one in changes if "root" in one["path"]]
+
+
+@pytest.mark.parametrize("against", [True, False])
+def test_the_same_root_in_two_checkouts_is_no_change(
+    scene: Any, mitrarr: Callable[..., Any], *, against: bool
+) -> None:
+    """`root: ..` in both: each lies elsewhere, and what they say is the same."""
+    state = exported(scene, mitrarr)
+    checkout = scene.root.parent / "mr" / "configs" / "prod.json"
+    for path in (scene.manifest_path, checkout):
+        data = json.loads(path.read_text("utf-8"))
+        data["sources"]["DETRAN"]["spool"] = "entrada"
+        path.write_text(json.dumps(data), encoding="utf-8")
+    if not against:
+        state = exported(scene, mitrarr)
+    words = ("--against", "configs/prod.json") if against else ()
+    told = mitrarr("plan", str(checkout), "--state", str(state), *words, "--format", "json")
+    assert "settings.root" not in told.out
+    assert [one["path"] for one in told.json["changes"]] == [
+        "sources.DETRAN_MG",
+        "jobs.adiciona_nists_mg",
+        "volumes.adiciona_nists.minimum",
+    ]
+
+
+@pytest.mark.parametrize("base", ["state", "both", "against"])
+def test_another_root_is_a_change(scene: Any, mitrarr: Callable[..., Any], base: str) -> None:
+    state = exported(scene, mitrarr)
+    checkout = scene.root.parent / "mr" / "configs" / "prod.json"
+    data = json.loads(checkout.read_text("utf-8"))
+    data["settings"]["root"] = "../outra"
+    checkout.write_text(json.dumps(data), encoding="utf-8")
+    words = [] if base == "against" else ["--state", str(state)]
+    words += [] if base == "state" else ["--against", "configs/prod.json"]
+    told = mitrarr("plan", str(checkout), *words, "--format", "json")
+    lies = checkout.parents[1] if base == "state" else scene.root
+    assert roots(told) == [("settings.root", str(lies / "outra"))]
+
+
 def test_the_state_has_nobody_in_it(scene: Any, mitrarr: Callable[..., Any]) -> None:
     """Neither who paused nor why, nor who asked; no row of registry or deliveries."""
     with scene.store() as db, db.transaction():

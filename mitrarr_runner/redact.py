@@ -27,7 +27,12 @@ def one_line(text: str) -> str:
     return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
+def whole(text: str) -> str:
+    """Masked and on one line, however long: fit for what is read where nothing is cut."""
+    return one_line(mask(text))
+
+
 def safe(text: str, limit: int = 300) -> str:
     """Masked, on one line, and not longer than `limit` characters: fit for a log."""
-    line = one_line(mask(text))
+    line = whole(text)
     return line if len(line) <= limit else line[: limit - 3] + "..."

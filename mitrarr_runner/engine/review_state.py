@@ -24,7 +24,7 @@ from mitrarr_runner.manifest import build
 from mitrarr_runner.manifest.model import Job, Manifest, Step
 from mitrarr_runner.plan import PlannedRun, StateView
 from mitrarr_runner.site import Site
-from mitrarr_runner.steps import KINDS, check_volume, emit_alert, heartbeat
+from mitrarr_runner.steps import KINDS, check_volume, command, emit_alert, heartbeat
 from mitrarr_runner.steps.contract import View
 from mitrarr_runner.store import deliveries, readings, registry
 from mitrarr_runner.store.database import Database
@@ -342,6 +342,8 @@ def _told(step: Step, state: ReviewState, view: View) -> Text:
             return text("judges {label}", label=label)
         verdict = judge_in(Log(state.readings(label), rule.zone), 0, view.now, rule)
         return check_volume.told(verdict, rule, view.now)
+    if step.kind == command.KIND:
+        return command.typed(command.parse(step.options), view)
     if step.kind in _ANYWHERE:
         kind = KINDS[step.kind]
         return kind.describe(kind.parse(step.options), view)

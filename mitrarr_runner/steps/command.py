@@ -25,7 +25,7 @@ from mitrarr_runner import processes, templates
 from mitrarr_runner.clock import iso
 from mitrarr_runner.errors import FailedError, UsageError
 from mitrarr_runner.manifest.model import Job, Limits
-from mitrarr_runner.redact import safe
+from mitrarr_runner.redact import whole
 from mitrarr_runner.steps.contract import Context, StepOutcome, StepResult, View
 from mitrarr_runner.text import Catalogue, Text, text
 
@@ -113,10 +113,16 @@ def prepare() -> None:
 def describe(options: Options, view: View) -> Text:
     if _program(options) is None:
         return text("{program}: not found", program=options.argv[0])
+    return typed(options, view)
+
+
+def typed(options: Options, view: View) -> Text:
+    """The command as somebody would type it, whole, from the manifest alone: without a look whether
+    this host has the program."""
     run = "{{ run }}"  # a number that nobody knows yet
     values = _values(view.job, view.slot or view.now, view.missed, run)
     words = [options.argv[0], *(_filled(word, values) for word in options.argv[1:])]
-    return text("{words}", words=safe(shlex.join(words), 60))
+    return text("{words}", words=whole(shlex.join(words)))
 
 
 def run(options: Options, context: Context) -> StepResult:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mitrarr_runner.alerts import notify
 from mitrarr_runner.manifest.model import Severity
-from mitrarr_runner.redact import safe
+from mitrarr_runner.redact import whole
 from mitrarr_runner.steps.contract import Context, StepOutcome, StepResult, View
 from mitrarr_runner.text import Text, text
 
@@ -44,7 +44,7 @@ def describe(options: Options, view: View) -> Text:
     return text(
         '{severity}: "{message}"',
         severity=options.severity.value,
-        message=safe(options.message, 60),
+        message=whole(options.message),
     )
 
 

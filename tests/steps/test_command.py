@@ -66,6 +66,21 @@ def test_the_slot_fills_templates(site: Any, lately: Callable[..., str]) -> None
     assert told == [f"sh -c 'echo $0 $1 $D >seen' {slot} a-1"], "the plan shows what it will get"
 
 
+def test_the_plan_has_the_whole_command_masked(site: Any, lately: Any) -> None:
+    """Cut nowhere but by who knows how wide the reader's screen is."""
+    cpf = "123.456.789-09"
+    argv = ["sh", "-c", "echo " + "x" * 500, cpf, "a\nb"]
+    site.write(jobs={"a": {**with_options(argv=argv), "schedule": lately(1)}})
+    site.due()
+    told = site.run("plan", "--format", "json").json["runs"][0]["steps"][0]["describe"]
+    assert "x" * 500 in told
+    assert "..." not in told
+    assert cpf not in told
+    assert "a\\x0ab" in told
+    assert "x" * 500 in site.run("plan", "--format", "md").out
+    assert "x" * 500 in site.run("plan").out
+
+
 def test_a_misspelt_name_is_found_by_validate(site: Any) -> None:
     with pytest.raises(UsageError) as caught:
         command.parse({"argv": ["echo", "{{ slto }}"]})

@@ -215,7 +215,7 @@ def calls(text: str) -> Iterator[str]:
 
 def wrong_calls(text: str) -> Iterator[str]:
     for call in calls(text):
-        words = call.split()
+        words = call.removeprefix("help ").split()  # `help VERB` is `VERB --help`
         if not words or not re.fullmatch(r"[a-z][a-z-]*", words[0]):
             continue  # a placeholder: VERB, --help
         name = " ".join(words[:2]) if words[0] in GROUPS else words[0]
@@ -235,8 +235,28 @@ def test_every_command_that_is_named_exists(page: Path) -> None:
 
 def test_a_wrong_command_is_seen() -> None:
     typed = "mitrarr registry lost\nmitrarr plan --at x\n"
-    text = f"`mitrarr plan --att x` `mitrarr plam`\n```bash\n{typed}```\n"
-    assert len(list(wrong_calls(text))) == 3
+    text = f"`mitrarr plan --att x` `mitrarr plam` `mitrarr help plam`\n```bash\n{typed}```\n"
+    assert len(list(wrong_calls(text))) == 4
+    assert (
+        list(wrong_calls("`mitrarr help VERB` `mitrarr help plan` `mitrarr help registry`")) == []
+    )
+
+
+@pytest.mark.parametrize("page", ["pt/referencia.md", "en/reference.md"])
+def test_no_verb_tells_of_options_that_it_has_not(page: str) -> None:
+    """Those of its list, and of the sentence that begins with "Options:"."""
+    parts = re.split(
+        r"^### `mitrarr ", (ROOT / "docs" / page).read_text("utf-8"), flags=re.MULTILINE
+    )
+    strange = []
+    for part in parts[1:]:
+        head = part.split("`")[0]
+        own = next((o for name, o in VERBS.items() if re.match(rf"{name}(?![\w-])", head)), None)
+        listed = re.findall(r"^- (`--[^:.]*)", part, re.MULTILINE)
+        listed += re.findall(r"(?:Options|Opções): ([^.:]*)", part)
+        told = set(re.findall(r"`(--[a-z-]+)", " ".join(listed)))
+        strange += [f"{head}: {option}" for option in told - (own or told)]
+    assert strange == []
 
 
 @pytest.mark.parametrize("page", ["pt/referencia.md", "en/reference.md"])

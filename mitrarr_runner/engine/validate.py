@@ -101,14 +101,18 @@ def check_calendars(merged: Merged, _: Manifest | None) -> Iterator[Problem]:
                 yield merged.marks.error(error.code, path, error.message, error.hint)
 
 
-def check_options(merged: Merged, manifest: Manifest | None) -> Iterator[Problem]:
-    """Options that a step's own `parse` refuses, though the schema took them."""
+def check_options(merged: Merged, _: Manifest | None) -> Iterator[Problem]:
+    """Options that a step's own `parse` refuses, though the schema took them; whatever else is
+    wrong with the manifest."""
     from mitrarr_runner.steps import KINDS
 
-    for name, job in manifest.jobs.items() if manifest is not None else ():
-        for index, step in enumerate(job.steps):
-            try:
-                KINDS[step.kind].parse(step.options)
-            except UsageError as error:
-                path = ("jobs", name, "steps", index, step.kind)
-                yield merged.marks.error(error.code, path, error.message, error.hint)
+    ready = build.options(Path("/"))
+    for path, kind, options in reach.steps(merged.data):
+        if kind not in KINDS:
+            continue
+        try:
+            KINDS[kind].parse(ready[kind](options))
+        except UsageError as error:
+            yield merged.marks.error(error.code, path, error.message, error.hint)
+        except (ValueError, KeyError, TypeError, AttributeError, AssertionError):
+            continue  # not what the schema wants: reported by it

@@ -134,13 +134,22 @@ def _keep(data: Section) -> Keep:
     )
 
 
-def _jobs(data: Section, settings: Settings, root: Path) -> dict[str, Job]:
+def options(root: Path) -> dict[str, build_work.Options]:
+    """By step kind, what makes the options as they are written ready for the kind's `parse`.
+
+    Written otherwise than the schema has it, they raise ValueError, KeyError, TypeError or
+    AttributeError.
+    """
     defs = schemas.manifest_schema()["$defs"]
-    kinds = {
+    return {
         name.removeprefix("step_"): build_work.options_by(schema, root)
         for name, schema in defs.items()
         if name.startswith("step_")
     }
+
+
+def _jobs(data: Section, settings: Settings, root: Path) -> dict[str, Job]:
+    kinds = options(root)
     return {n: build_work.job(n, j, settings.timezone, kinds) for n, j in _section(data, "jobs")}
 
 

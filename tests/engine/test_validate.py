@@ -56,6 +56,22 @@ def test_cron_is_checked_beside_other_errors(tmp_path: Path) -> None:
     assert found == ["cron_fields", "unknown_key"]
 
 
+def test_templates_are_checked_beside_other_errors(tmp_path: Path) -> None:
+    """A circle of needs, a wrong type and an unknown key hide no misspelt name of another job."""
+    steps = "steps: [{command: {argv: [echo, '{{ slott }}']}}]"
+    wrong = "steps: [{command: {argv: 3}}, {clean: {folders: [7]}}, {nosuch: {}}]"
+    content = (
+        f"{ZONE}jobs:\n"
+        f"  a: {{needs: [b], {steps}}}\n"
+        f"  b: {{needs: [a], {steps}}}\n"
+        f"  c: {{{wrong}}}\n"
+    )
+    found = [(code, line) for code, line, _ in codes(tmp_path, content)]
+    assert [line for code, line in found if code == "template"] == [3, 4]
+    assert [line for code, line in found if code == "needs_circle"]
+    assert len([code for code, line in found if line == 5]) == 3
+
+
 def test_a_night_without_the_hour_is_a_warning_in_the_jobs_own_zone(tmp_path: Path) -> None:
     assert codes(tmp_path, job('"30 2 * * *"')) == []
     ((code, *_),) = codes(tmp_path, job('{cron: "30 2 * * *", timezone: America/New_York}'))

@@ -114,9 +114,9 @@ class Catalogue:
         return shown
 
     def size(self, count: int) -> str:
-        """Bytes for people, in powers of 1000: 999 -> "999 bytes", 1_250_000 -> "1.2 MB"."""
+        """Bytes for people, in powers of 1000: 1 -> "1 byte", 1_250_000 -> "1.2 MB"."""
         if count < 1000:
-            return f"{count} bytes"
+            return f"{count} byte" if count == 1 else f"{count} bytes"
         value = float(count)
         for unit in ("kB", "MB", "GB"):
             value /= 1000

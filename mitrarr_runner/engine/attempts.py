@@ -30,7 +30,7 @@ from mitrarr_runner.steps.contract import Context, RunInfo, StepOutcome, StepRes
 from mitrarr_runner.store import runs
 from mitrarr_runner.store.database import Database, open_database
 from mitrarr_runner.store.runs import Outcome
-from mitrarr_runner.text import Catalogue, Text, text, to_data
+from mitrarr_runner.text import Catalogue, Text, plural, text, to_data
 
 _PROGRESS_EVERY = 0.2
 
@@ -100,7 +100,9 @@ def run(
             outcome, code, reason = _all(order, run_id, held, capture, log, reporter, account)
     except TimedOut:
         outcome, code = Outcome.TIMEOUT, "timeout"
-        reason = text("not done after {seconds} seconds", seconds=order.job.timeout)
+        reason = plural(
+            "not done after {count} second", "not done after {count} seconds", order.job.timeout
+        )
     except Stopped:
         outcome, code, reason = Outcome.STOPPED, "stopped", text("ended by request")
     except Spent:

@@ -10,7 +10,7 @@ import re
 
 from mitrarr_runner.nist.codes import finding
 from mitrarr_runner.nist.model import Finding
-from mitrarr_runner.text import text
+from mitrarr_runner.text import plural, text
 
 _OURS = re.compile(rb"1\.0{0,3}1:")
 _OURS_CUT = re.compile(rb"1(?:\.0{0,3}1?)?")
@@ -40,7 +40,11 @@ def refuse_foreign(view: memoryview) -> Finding | None:
         return None
     head = bytes(view[:_LOOK])
     if _OURS_CUT.fullmatch(head):
-        message = text("file truncated: only {count} bytes arrived", count=len(head))
+        message = plural(
+            "file truncated: only {count} byte arrived",
+            "file truncated: only {count} bytes arrived",
+            len(head),
+        )
         return finding("nist_truncated", message, offset=0, record=1)
     wide = head.startswith((b"\xff\xfe<\x00", b"\xfe\xff\x00<"))
     plain = head.replace(b"\x00", b"")[2:] if wide else head.removeprefix(b"\xef\xbb\xbf")

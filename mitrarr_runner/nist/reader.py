@@ -14,7 +14,7 @@ from mitrarr_runner.errors import FailedError
 from mitrarr_runner.nist.codes import finding
 from mitrarr_runner.nist.foreign import refuse_foreign
 from mitrarr_runner.nist.model import BINARY_TYPES, Finding, Record, Transaction
-from mitrarr_runner.text import text
+from mitrarr_runner.text import plural, text
 
 MAX_RECORDS = 10_000
 SMALLEST = {3: 18, 4: 18, 5: 18, 6: 18, 7: 5, 8: 12}  # the fixed header of each binary type
@@ -98,14 +98,22 @@ def _ends(
         return None
     rest = len(view) - offset
     if _BLANKS.fullmatch(view, offset):
-        message = text("{count} blank bytes after the last record", count=rest)
+        message = plural(
+            "{count} blank byte after the last record",
+            "{count} blank bytes after the last record",
+            rest,
+        )
         return (finding("nist_trailing_blanks", message, offset=offset),)
     head = _HEAD.match(view, offset)
     if head is not None and int(head[1]) == 1:
         message = text("a second transaction begins after record {record}", record=position - 1)
         return (finding("nist_second_transaction", message, offset=offset),)
     if head is None and expected is None:
-        message = text("{count} unknown bytes after the last record", count=rest)
+        message = plural(
+            "{count} unknown byte after the last record",
+            "{count} unknown bytes after the last record",
+            rest,
+        )
         return (finding("nist_trailing_bytes", message, offset=offset),)
     return None
 

@@ -17,7 +17,7 @@ from mitrarr_runner.clock import epoch
 from mitrarr_runner.errors import FailedError
 from mitrarr_runner.site import Site
 from mitrarr_runner.steps.contract import Context, StepOutcome, StepResult, View
-from mitrarr_runner.text import Text, text
+from mitrarr_runner.text import Text, plural, text
 
 KIND = "clean"
 IDEMPOTENT = True
@@ -58,22 +58,30 @@ def parse(options: Mapping[str, object]) -> Options:
 
 def describe(options: Options, view: View) -> Text:
     found = look(options, view.site, view.now)
-    return _told(found, text("{count} old files, {size}", **_values(found)))
+    files = len(found.files)
+    told = plural("{count} old file, {size}", "{count} old files, {size}", files, size=_size(found))
+    return _told(found, told)
 
 
 def run(options: Options, context: Context) -> StepResult:
     found = remove(options, context.site, context.clock.now())
-    message = _told(found, text("{count} old files removed, {size}", **_values(found)))
-    counts = {"removed": len(found.files), "bytes": found.size}
-    return StepResult(StepOutcome.OK, "ok", message, counts)
+    files = len(found.files)
+    told = plural(
+        "{count} old file removed, {size}",
+        "{count} old files removed, {size}",
+        files,
+        size=_size(found),
+    )
+    counts = {"removed": files, "bytes": found.size}
+    return StepResult(StepOutcome.OK, "ok", _told(found, told), counts)
 
 
 def _told(found: Found, message: Text) -> Text:
     return message if found.files else text("nothing to remove")
 
 
-def _values(found: Found) -> dict[str, object]:
-    return {"count": len(found.files), "size": f"{found.size / 1_000_000:.1f} MB"}
+def _size(found: Found) -> str:
+    return f"{found.size / 1_000_000:.1f} MB"
 
 
 def look(options: Options, site: Site, now: datetime) -> Found:

@@ -113,7 +113,8 @@ def test_repr_shows_no_value():
     ("data", "code", "words"),
     [
         (b"", "nist_empty", "empty"),
-        (b"1.0", "nist_truncated", "only 3 bytes"),
+        (b"1.0", "nist_truncated", "only 3 bytes arrived"),
+        (b"1", "nist_truncated", "only 1 byte arrived"),
         (b'<?xml version="1.0"?><x/>', "nist_xml", "XML encoding not supported"),
         (b"<itl:NISTBiometricInformationExchangePackage>", "nist_xml", "not supported"),
         (b"<html><body>Login", "nist_format", "XML/HTML"),
@@ -157,17 +158,20 @@ def test_a_cut_exactly_between_records_is_a_truncation_too():
 
 
 @pytest.mark.parametrize(
-    ("tail", "codes"),
+    ("tail", "code", "words"),
     [
-        (b"\r\n", ["nist_trailing_blanks"]),
-        (b"\x00 \x00", ["nist_trailing_blanks"]),
-        (b"x", ["nist_trailing_bytes"]),
-        (b"\x1c", ["nist_trailing_bytes"]),
+        (b"\r\n", "nist_trailing_blanks", "2 blank bytes after"),
+        (b"\x00", "nist_trailing_blanks", "1 blank byte after"),
+        (b"\x00 \x00", "nist_trailing_blanks", "3 blank bytes after"),
+        (b"x", "nist_trailing_bytes", "1 unknown byte after"),
+        (b"\x1c", "nist_trailing_bytes", "1 unknown byte after"),
+        (b"xyz", "nist_trailing_bytes", "3 unknown bytes after"),
     ],
 )
-def test_what_follows_the_last_record(tail, codes):
+def test_what_follows_the_last_record(tail, code, words):
     found = read(transaction(person()) + tail)
-    assert [f.code for f in found.findings] == codes
+    assert [f.code for f in found.findings] == [code]
+    assert words in str(found.findings[0].message)
     assert found.findings[0].offset == len(transaction(person()))
 
 

@@ -38,7 +38,11 @@ class Session:
         self.out.write(self._shown(line, self.out) + end)
 
     def warn(self, line: Text | str) -> None:
-        self.err.write(self._shown(line, self.err) + "\n")
+        """An error, a hint or a warning on standard error; on a terminal as wide as that is."""
+        from mitrarr_runner.cli.fold import folded
+
+        for piece in folded(self._shown(line, self.err), self.err):
+            self.err.write(piece + "\n")
 
     def json(self, data: Mapping[str, Any]) -> None:
         """One JSON answer; every one carries "version": 1 first."""

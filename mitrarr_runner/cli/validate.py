@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mitrarr_runner.cli.place import place
+from mitrarr_runner.cli.screen import width
 from mitrarr_runner.cli.session import output_format
 from mitrarr_runner.cli.verb import Verb, session
 from mitrarr_runner.text import mark
@@ -36,7 +37,8 @@ def validate(
     if wanted == "json":
         here.json(problems_json(checked.problems))
     else:
-        here.print(problems_text(checked, here.say, last_good(checked) if errors else None))
+        old = last_good(checked) if errors else None
+        here.print(problems_text(checked, here.say, old, width(here)))
     return 2 if errors else 0
 
 

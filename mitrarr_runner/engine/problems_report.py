@@ -17,6 +17,7 @@ from mitrarr_runner.text import Catalogue, Text, plural, text
 
 WIDTH = 80
 _WIDEST = 200
+_NUMBER = 6
 _INDENT = " " * 7
 
 
@@ -57,13 +58,18 @@ def _json(problem: Problem) -> dict[str, object]:
     }
 
 
-def problems_text(validation: Validation, say: Catalogue, last_good: LastGood | None = None) -> str:
-    """The whole report, without a line end at its end."""
+def problems_text(
+    validation: Validation,
+    say: Catalogue,
+    last_good: LastGood | None = None,
+    width: int | None = None,
+) -> str:
+    """The whole report, without a line end at its end. width: of the reader's terminal."""
     lines = [say(_head(validation))]
     for problem in validation.problems:
-        lines += ["", *_problem(problem, validation, say)]
+        lines += ["", *_problem(problem, validation, say, width)]
     if validation.errors:
-        lines += ["", *_foot(say, last_good)]
+        lines += ["", *_foot(say, last_good, width)]
     return "\n".join(lines)
 
 
@@ -81,33 +87,35 @@ def _head(validation: Validation) -> Text:
     )
 
 
-def _foot(say: Catalogue, last_good: LastGood | None) -> Iterator[str]:
+def _foot(say: Catalogue, last_good: LastGood | None, width: int | None) -> Iterator[str]:
     if last_good is not None:
         words = text(
             "apply does not use this manifest: it goes on with the last good one ({old}, {at}).",
             old=last_good.fingerprint[:7],
             at=say.moment(last_good.at, last_good.zone, seconds=False),
         )
-        yield from textwrap.wrap(say(words), WIDTH)
+        yield from textwrap.wrap(say(words), min(WIDTH, width or WIDTH))
     yield say(text("Exit code: {number}", number="2"))
 
 
-def _problem(problem: Problem, validation: Validation, say: Catalogue) -> Iterator[str]:
+def _problem(
+    problem: Problem, validation: Validation, say: Catalogue, width: int | None
+) -> Iterator[str]:
     word = text("ERROR") if problem.level is Level.ERROR else text("WARNING")
     place = problem.file
     if problem.line is not None:
         place += f":{problem.line}:{problem.column}"
     yield f"{say(word):<6} {place}  {dotted(problem.path)}".rstrip()
-    yield from _excerpt(problem, validation)
+    yield from _excerpt(problem, validation, width)
     for sentence in (problem.message, problem.hint):
         if sentence is not None:
-            yield from _wrapped(say(sentence))
+            yield from _wrapped(say(sentence), min(WIDTH, width or WIDTH))
 
 
-def _wrapped(sentence: str) -> list[str]:
+def _wrapped(sentence: str, width: int) -> list[str]:
     return textwrap.wrap(
         sentence,
-        WIDTH,
+        width,
         initial_indent=_INDENT,
         subsequent_indent=_INDENT,
         break_long_words=False,
@@ -115,26 +123,38 @@ def _wrapped(sentence: str) -> list[str]:
     )
 
 
-def _excerpt(problem: Problem, validation: Validation) -> Iterator[str]:
+def _excerpt(problem: Problem, validation: Validation, width: int | None) -> Iterator[str]:
     """The line with a caret run below it, and the line above it where that opens the block."""
     if problem.line is None or problem.column is None:
         return
     line = validation.excerpts.get((problem.file, problem.line))
     if line is None:
         return
+    room = _WIDEST if width is None else min(_WIDEST, width - len(_numbered(0, "|")) + 1)
     above = validation.excerpts.get((problem.file, problem.line - 1), "")
     if above.strip() and _indentation(above) < _indentation(line):
-        yield _numbered(problem.line - 1, above[:_WIDEST])
-    start = problem.column - 1
-    cut = max(0, start - _WIDEST // 2) if len(line) > _WIDEST else 0
-    shown = line[cut : cut + _WIDEST]
+        yield _numbered(problem.line - 1, _around(above, 0, room)[0])
+    shown, start = _around(line, problem.column - 1, room)
     yield _numbered(problem.line, shown.rstrip())
-    width = max(1, min(problem.width, len(shown) - (start - cut)))
-    yield f"{'':6} | {' ' * (start - cut)}{'^' * width}"
+    run = max(1, min(problem.width, len(shown) - start))
+    yield f"{'':{_NUMBER}} | {' ' * start}{'^' * run}"
+
+
+def _around(line: str, start: int, room: int) -> tuple[str, int]:
+    """As much of the line as there is room for, with the column `start` in it; and where in it."""
+    if len(line) <= room:
+        return line, start
+    left = min(max(0, start - room // 2), len(line) - room)
+    shown = line[left : left + room]
+    if left:
+        shown = "..." + shown[3:]
+    if left + room < len(line):
+        shown = shown[:-3] + "..."
+    return shown, start - left
 
 
 def _numbered(number: int, line: str) -> str:
-    return f"{number:6} | {line}".rstrip()
+    return f"{number:{_NUMBER}} | {line}".rstrip()
 
 
 def _indentation(line: str) -> int:

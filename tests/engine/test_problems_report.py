@@ -145,6 +145,23 @@ def test_the_caret_stands_below_its_value_in_long_and_odd_lines(tmp_path: Path) 
         assert len(lines[number]) < 220
 
 
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_the_caret_stands_below_its_value_on_a_terminal(tmp_path: Path, width: int) -> None:
+    """However long the line and wherever in it: the excerpt is cut around it."""
+    long = "contacts: {" + "".join(f"c{i}: 'x{i}', " for i in range(20)) + "zz: 12, "
+    long += ", ".join(f"d{i}: 'x{i}'" for i in range(20)) + "}\n"
+    end = "sources: {" + "".join(f"s{i}: {{}}, " for i in range(30)) + "t: {idd: '1'}}\n"
+    found = validated(tmp_path, {"m.yaml": ZONE + long + end})
+    lines = problems_text(found, SAY, None, width).splitlines()
+    assert max(len(line) for line in lines if " | " in line) <= width
+    for value in ("12", "idd"):
+        number = next(i for i, line in enumerate(lines) if re.search(rf" \| .*\b{value}\b", line))
+        start = lines[number + 1].index("^")
+        assert lines[number][start:].startswith(value)
+        assert lines[number + 1].count("^") == len(value)
+    assert max(map(len, problems_text(found, SAY).splitlines())) > width
+
+
 def test_a_flood_of_problems_is_shown_in_bounded_time(tmp_path: Path) -> None:
     keys = "".join(f"zzz{i}: 1\n" for i in range(5000))
     found = validated(tmp_path, {"m.yaml": ZONE + keys})

@@ -200,6 +200,8 @@ def _need(detail: Mapping[str, Any]) -> str:
 
 
 def _pause(detail: Mapping[str, Any]) -> Text:
+    if not detail["reason"]:
+        return text("by={actor}", actor=detail["actor"])
     return text('by={actor} "{reason}"', actor=detail["actor"], reason=detail["reason"])
 
 
@@ -267,19 +269,22 @@ def _lost(subject: str, detail: Mapping[str, Any]) -> Text:
 
 def _paused(subject: str, detail: Mapping[str, Any]) -> Text:
     kind, _, name = subject.rpartition(":")
+    values = {"actor": detail["actor"], "reason": detail["reason"]}
     if kind == "manifest":
+        if not detail["reason"]:
+            return text(
+                "{manifest} is draining, nothing new is started; by {actor}",
+                manifest=name,
+                **values,
+            )
         return text(
             '{manifest} is draining, nothing new is started; by {actor}: "{reason}"',
             manifest=name,
-            actor=detail["actor"],
-            reason=detail["reason"],
+            **values,
         )
-    return text(
-        '{subject} is paused by {actor}: "{reason}"',
-        subject=subject,
-        actor=detail["actor"],
-        reason=detail["reason"],
-    )
+    if not detail["reason"]:
+        return text("{subject} is paused by {actor}", subject=subject, **values)
+    return text('{subject} is paused by {actor}: "{reason}"', subject=subject, **values)
 
 
 def _volume(subject: str, detail: Mapping[str, Any]) -> Text:

@@ -90,6 +90,14 @@ def test_letters(rule: str) -> None:
     compare(f"letter_{rule}.txt", f"{letter.subject}\n\n{letter.body}")
 
 
+@pytest.mark.parametrize("subject", ["p", "manifest:prod"])
+def test_a_pause_without_a_reason_has_no_empty_quotes(subject: str) -> None:
+    told = notice("job_paused", subject=subject, detail={"actor": "root", "reason": ""})
+    for line in (words.brief(told), words.sentence(told), words.headline(told)):
+        assert '"' not in str(line)
+        assert str(line).endswith(("by root", "by=root"))
+
+
 def test_what_was_not_ruled_out_is_said() -> None:
     checked = {
         "jobs": 2,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -101,7 +103,7 @@ def restore(
     here.print(
         text(
             "the state of {made} ({host}) is back in {folder}",
-            made=done.copy.made,
+            made=_moment(here, found, done.copy.made),
             host=done.copy.host,
             folder=str(found.site.state),
         )
@@ -111,6 +113,15 @@ def restore(
     code = _tell(here, checks, only_bad=True)
     here.print(text("  -> look before cron goes on: mitrarr plan; mitrarr status"))
     return code
+
+
+def _moment(here: Session, found: Place, made: str) -> str:
+    """When a copy was made, as its site's clock showed it."""
+    try:
+        instant = datetime.fromisoformat(made)
+        return here.say.moment(instant, ZoneInfo(found.manifest.settings.timezone))
+    except (ValueError, OverflowError):  # another program's words: as they are
+        return made
 
 
 def _agreed(here: Session, found: Place) -> bool:

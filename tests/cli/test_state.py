@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -50,6 +53,10 @@ def test_backup_and_restore(applied: Any, mitrarr: Any) -> None:
     assert len(applied.history()) == 2
     back = mitrarr("state", "restore", "copy.tar", "--yes")
     assert (back.code, back.err) == (0, "")
+    made = re.match(r"the state of \w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) -03:00 ", back.out)
+    assert made is not None, back.out
+    ago = datetime.now(ZoneInfo("America/Sao_Paulo")).replace(tzinfo=None)
+    assert timedelta(0) <= ago - datetime.fromisoformat(made[1]) < timedelta(minutes=5)
     assert "the state that was is kept in" in back.out
     assert "the state is sound" in back.out
     assert len(applied.history()) == 1

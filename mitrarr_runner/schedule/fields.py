@@ -14,7 +14,7 @@ from mitrarr_runner.text import Text, text
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_ITEM = re.compile(r"(?:\*|([0-9]+|[a-z]+)(?:-([0-9]+|[a-z]+))?)(?:/([0-9]+))?", re.ASCII)
+_ITEM = re.compile(r"(?:\*|([0-9]+|[a-z]+)(?:-([0-9]+|[a-z]+))?)(?:/([0-9]+))?", re.ASCII | re.I)
 _UNSUPPORTED = re.compile(r"[?#]|(?<![a-z])(?:lw|[lwrh])(?![a-z])")
 
 
@@ -45,6 +45,7 @@ class Field:
         """The value of a number or a name; None for a word this field does not know."""
         if word.isdigit():
             return int(word)
+        word = word.lower()
         return self.low + self.names.index(word) if word in self.names else None
 
 
@@ -58,8 +59,9 @@ FIELDS = (
 
 
 def check_field(f: Field, column: str) -> str:
-    """Check one field and write it in the plainest form that croniter reads the way cron does."""
-    odd = _UNSUPPORTED.search(column)
+    """Check one field and write it in the plainest form that croniter reads the way cron does.
+    Refusals quote it as it was written."""
+    odd = _UNSUPPORTED.search(column.lower())
     if odd is not None:
         raise refused(
             "cron_unsupported",

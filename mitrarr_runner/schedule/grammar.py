@@ -23,6 +23,7 @@ from mitrarr_runner.schedule.fields import FIELDS, CronError, Field, check_field
 from mitrarr_runner.text import Text, plural, text
 
 LONGEST = 1000
+_ZONE = re.compile(r"(?:CRON_)?TZ=(.*)", re.IGNORECASE)
 _LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _MACROS = {
     "@hourly": "0 * * * *",
@@ -68,9 +69,12 @@ def parse(expression: str) -> Cron:
 
 
 def columns_of(expression: str) -> list[str]:
-    """The five fields of a line that `parse` accepts, macros spelled out."""
-    line = expression.strip(" \t").lower()
-    return re.split(r"[ \t]+", _MACROS.get(line, line))
+    """The five fields of a line that `parse` accepts, macros spelled out; in small letters."""
+    return _split(expression.strip(" \t").lower())
+
+
+def _split(line: str) -> list[str]:
+    return re.split(r"[ \t]+", _MACROS.get(line.lower(), line))
 
 
 def _starred(column: str) -> bool:
@@ -94,8 +98,10 @@ def _columns(expression: str) -> list[str]:
             text("Type the line anew: it may have been pasted from a document."),
         )
     if line.startswith("@"):
-        _check_macro(line.lower())
-    columns = columns_of(line) if line else []
+        _check_macro(line)
+    columns = _split(line) if line else []
+    if columns and (zone := _ZONE.match(columns[0])) is not None:
+        raise _zone_inside(columns, zone[1])
     if len(columns) > 5:
         raise _too_many(columns)
     if len(columns) < 5:
@@ -104,9 +110,9 @@ def _columns(expression: str) -> list[str]:
 
 
 def _check_macro(line: str) -> None:
-    if line in _MACROS:
+    if line.lower() in _MACROS:
         return
-    if line == "@reboot":
+    if line.lower() == "@reboot":
         raise refused(
             "cron_macro",
             text(
@@ -119,6 +125,16 @@ def _check_macro(line: str) -> None:
         text("cron does not know {macro}", macro=line),
         text("It knows {macros}.", macros=", ".join(_MACROS)),
     )
+
+
+def _zone_inside(columns: list[str], zone: str) -> CronError:
+    """Some crons take CRON_TZ=ZONE before the fields."""
+    hint = text("The zone goes into schedule.timezone, beside schedule.cron.")
+    if (line := _accepted(columns[1:])) is not None:
+        example = f'{{cron: "{line}", timezone: {zone}}}'
+        hint = text("The zone goes into schedule.timezone: {example}", example=example)
+    message = text("a line of cron has no time zone in it; here is {word}", word=columns[0])
+    return refused("cron_unsupported", message, hint)
 
 
 def _too_many(columns: list[str]) -> CronError:

@@ -18,7 +18,7 @@ from mitrarr_runner.engine.validation import Validation
 from mitrarr_runner.errors import UsageError
 from mitrarr_runner.manifest import build, compiled
 from mitrarr_runner.manifest.loaded import find_manifest
-from mitrarr_runner.manifest.model import Manifest
+from mitrarr_runner.manifest.model import Manifest, OnBadManifest
 from mitrarr_runner.manifest.problem import Level, Problem
 from mitrarr_runner.site import Site
 from mitrarr_runner.store import facts, runs
@@ -88,7 +88,8 @@ def place(call: Call, given: str | None) -> Place:
 
 
 def strict(call: Call, given: str | None) -> Place:
-    """Like `place`, but a manifest with errors is refused, with its first error."""
+    """Like `place`, but a manifest with errors is refused, with its first error and what apply does
+    meanwhile."""
     found = place(call, given)
     if found.errors:
         first = found.errors[0]
@@ -96,9 +97,19 @@ def strict(call: Call, given: str | None) -> Place:
         raise UsageError(
             text("{where}: {message}", where=where, message=first.message),
             code="manifest",
-            hint=text("see every problem: mitrarr validate {path}", path=found.shown),
+            hint=_meanwhile(found),
         )
     return found
+
+
+def _meanwhile(found: Place) -> Text:
+    see = text("see every problem: mitrarr validate {path}", path=found.shown)
+    if found.last_good is None:
+        return see
+    if found.last_good.settings.on_bad_manifest is OnBadManifest.STOP:
+        return text("apply runs nothing until it is mended; {see}", see=see)
+    old = found.last_good.fingerprint[:7]
+    return text("apply goes on with the last good one ({old}); {see}", old=old, see=see)
 
 
 def _place(call: Call, shown: str | None) -> Place:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mitrarr_runner.engine import wakeup
+from mitrarr_runner.manifest import compiled
 from mitrarr_runner.store import drains, pauses
 from mitrarr_runner.store.pauses import Paused
 from mitrarr_runner.store.runs import Outcome
@@ -242,6 +243,34 @@ def test_mended_under_another_name_a_pause_can_still_be_ended(
     site.manifest_path.write_text(text, encoding="utf-8")
     assert mitrarr("resume", "a").code == 0
     assert paused(site) == []
+
+
+# -- plan
+
+
+@pytest.mark.usefixtures("last_good")
+def test_plan_says_with_what_apply_goes_on(site: Any, mitrarr: Call) -> None:
+    fingerprint = compiled.last_good_fingerprint(site.site, "prod") or ""
+    for words in ((), ("--from", "2026-11-23", "--until", "2026-11-24")):
+        told = mitrarr("plan", *words)
+        assert (told.code, told.out) == (2, "")
+        assert f"  -> apply goes on with the last good one ({fingerprint[:7]});" in told.err
+        assert f"see every problem: mitrarr validate {site.manifest_path}" in told.err
+
+
+@pytest.mark.usefixtures("never")
+def test_plan_says_nothing_of_a_last_good_one_that_is_not(site: Any, mitrarr: Call) -> None:
+    told = mitrarr("plan")
+    assert told.code == 2
+    assert "last good" not in told.err
+    assert f"  -> see every problem: mitrarr validate {site.manifest_path}" in told.err
+
+
+def test_plan_of_a_manifest_that_stops_says_so(site: Any, mitrarr: Call, job: Job) -> None:
+    site.write(jobs={"a": job("true")}, settings={"on_bad_manifest": "stop"})
+    assert site.run("apply").code == 0
+    broken(site)
+    assert "  -> apply runs nothing until it is mended; see every" in mitrarr("plan").err
 
 
 # -- what resume --catch-up says

@@ -48,7 +48,10 @@ def ack(
     by: Annotated[
         str | None,
         typer.Option(
-            "--by", help=mark("Who takes it; default: MITRARR_OPERATOR, SUDO_USER, login.")
+            "--by",
+            help=mark(
+                "Who takes it; default: MITRARR_OPERATOR, SUDO_USER, the SSH key, the login."
+            ),
         ),
     ] = None,
     config: Annotated[str | None, CONFIG] = None,

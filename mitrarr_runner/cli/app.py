@@ -64,18 +64,20 @@ _HELP = mark(
     "Manifests say what must happen; plan shows what would happen and why; apply, called by"
     " system cron, does exactly that once, and leaves proof."
 )
+_LANGUAGE = mark("--lang en or --lang pt_BR, anywhere in a call: the language of what it prints.")
 
 
 def build(say: Catalogue, first: str | None = None) -> Any:
     """The command, ready to be called with argv. first: the call's first word, where it has one."""
-    app = _typer(say(_HELP))
-    groups = {name: _typer(say(words)) for name, words in GROUPS.items()}
+    words = f"{say(_HELP)}\n\n{say(_LANGUAGE)}"
+    app = _typer(words)
+    groups = {name: _typer(say(about)) for name, about in GROUPS.items()}
     for name, group in groups.items():
         app.add_typer(group, name=name)
     for verb in verbs(first):
         home = groups[verb.group] if verb.group else app
         home.command(verb.name, cls=Page, help=say(verb.help))(verb.function)
-    app.callback(cls=Pages, help=say(_HELP))(version)
+    app.callback(cls=Pages, help=words)(version)
     command = typer.main.get_command(app)
     _translate(command, say)
     return command

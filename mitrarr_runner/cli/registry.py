@@ -27,7 +27,8 @@ _LIMIT = typer.Option("--limit", min=1, help=mark("How many, at most."))
 def registry_list(
     ctx: typer.Context,
     state: Annotated[
-        str | None, typer.Option("--state", help=mark("registered, no_face or quarantined."))
+        str | None,
+        typer.Option("--state", help=mark("registered, no_face, quarantined or superseded.")),
     ] = None,
     source: Annotated[str | None, typer.Option("--source", help=mark("Only this source."))] = None,
     limit: Annotated[int, _LIMIT] = 20,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mitrarr_runner.store.registry import State
 from mitrarr_runner.store.runs import Outcome
 
 CALLS = {
@@ -82,6 +83,19 @@ def test_a_language_that_there_is_not(site: Any, words: tuple[str, ...], told: s
 def test_a_language_may_be_written_as_a_locale(site: Any, language: str) -> None:
     page = site.run("--help", "--lang", language).out
     assert ("Usage:" in page) == language.startswith("en")
+
+
+def words_of(page: str) -> str:
+    return " ".join(page.split())
+
+
+def test_help_names_every_state_every_default_and_the_language(site: Any) -> None:
+    page = words_of(site.run("registry", "list", "--help").out)
+    assert all(state.value in page for state in State)
+    page = words_of(site.run("pause", "--help").out)
+    assert "MITRARR_OPERATOR, SUDO_USER, the SSH key, the login." in page
+    for words in (("--help",), ("help",), ()):
+        assert "--lang en or --lang pt_BR" in words_of(site.run(*words).out), words
 
 
 @pytest.mark.parametrize("words", [("--help",), ("plan", "--help"), ("nist", "show", "--help")])

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mitrarr_runner.schedule import parse, slots
+from mitrarr_runner.schedule import moved, parse, slots
 
 
 def utc(text: str) -> datetime:
@@ -26,6 +26,29 @@ def between(line: str, zone: str, after: str, until: str) -> list[str]:
 
 # 2026-03-08T07:00Z: 02:00 EST becomes 03:00 EDT.
 SPRING = ("America/New_York", "2026-03-08T05:00", "2026-03-08T12:00")
+
+
+@pytest.mark.parametrize(
+    ("line", "zone", "local", "slot"),
+    [
+        ("30 2 * * *", "America/New_York", "2026-03-08T02:30", "08 07:00"),
+        ("0,30 1-3 * * *", "America/New_York", "2026-03-08T02:30", "08 07:00"),
+        ("30 2 * * *", "America/New_York", "2026-03-08T02:31", None),
+        ("30 2 * * *", "America/New_York", "2026-03-09T02:30", None),
+        ("0 3 * * *", "America/New_York", "2026-03-08T03:00", None),  # exists
+        ("30 1 * * *", "America/New_York", "2026-11-01T01:30", None),  # exists, twice
+        ("*/30 2 * * *", "America/New_York", "2026-03-08T02:30", None),
+        ("0 12 * * *", "Pacific/Apia", "2011-12-30T12:00", "30 10:00"),  # a whole day is skipped
+        ("0 0 * * *", "America/Sao_Paulo", "2018-11-04T00:00", "04 03:00"),
+    ],
+)
+def test_what_stands_for_a_local_time_in_a_gap(
+    line: str, zone: str, local: str, slot: str | None
+) -> None:
+    found = moved(parse(line), ZoneInfo(zone), datetime.fromisoformat(local))
+    assert (None if found is None else f"{found:%d %H:%M}") == slot
+
+
 # 2026-11-01T06:00Z: 02:00 EDT becomes 01:00 EST.
 AUTUMN = ("America/New_York", "2026-11-01T03:59", "2026-11-01T12:00")
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner.errors import UsageError
+from mitrarr_runner.manifest.model import Schedule
+from mitrarr_runner.schedule import moved, parse
 from mitrarr_runner.text import text
 
 
@@ -61,7 +63,24 @@ def end_of(until: str | None, zone_name: str, now: datetime) -> datetime | None:
 
 def minute(value: str, zone_name: str, now: datetime) -> datetime:
     """The minute that is meant, in UTC; "HH:MM" is one of today. Raises as `instant` does."""
-    if re.fullmatch(r"[0-2]?[0-9]:[0-5][0-9]", value):
-        today = now.astimezone(ZoneInfo(zone_name)).date().isoformat()
-        value = f"{today}T{value.zfill(5)}"
-    return instant(value, zone_name).astimezone(UTC).replace(second=0, microsecond=0)
+    found = instant(_dated(value, zone_name, now), zone_name)
+    return found.astimezone(UTC).replace(second=0, microsecond=0)
+
+
+def after_gap(value: str, schedule: Schedule, now: datetime) -> datetime | None:
+    """The slot that stands for a local time which the clock jumped over, where the line names that
+    time; None for any other. value: as `minute` takes it."""
+    try:
+        found = datetime.fromisoformat(_dated(value, schedule.timezone, now))
+    except ValueError:  # `minute` says so
+        return None
+    if found.tzinfo is not None or schedule.cron is None:
+        return None
+    local = found.replace(second=0, microsecond=0)
+    return moved(parse(schedule.cron), ZoneInfo(schedule.timezone), local)
+
+
+def _dated(value: str, zone_name: str, now: datetime) -> str:
+    if not re.fullmatch(r"[0-2]?[0-9]:[0-5][0-9]", value):
+        return value
+    return f"{now.astimezone(ZoneInfo(zone_name)).date().isoformat()}T{value.zfill(5)}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -10,10 +12,10 @@ from mitrarr_runner.cli.look import place_of
 from mitrarr_runner.cli.options import CONFIG
 from mitrarr_runner.cli.reading import Reading
 from mitrarr_runner.cli.screen import show, width
-from mitrarr_runner.cli.session import output_format
-from mitrarr_runner.cli.times import minute
+from mitrarr_runner.cli.session import Session, output_format
+from mitrarr_runner.cli.times import after_gap, minute
 from mitrarr_runner.cli.verb import Verb, session
-from mitrarr_runner.text import mark
+from mitrarr_runner.text import Text, mark, text
 
 
 def why(
@@ -40,15 +42,28 @@ def why(
     found = place_of(here, config, job)
     known = found.manifest.jobs.get(job)
     zone = known.schedule.timezone if known else found.manifest.settings.timezone
-    asked = minute(time, zone, here.clock.now())
+    now = here.clock.now()
+    moved = after_gap(time, known.schedule, now) if known else None
+    asked = moved or minute(time, zone, now)
     with Reading(found) as db:
         question = Question(job, known, asked, found.manifest, found.site, here.clock, db, here.say)
         answer = ask(question)
     if wanted == "json":
         here.json(why_json(question, answer))
     else:
+        if moved is not None:
+            here.print(_jumped(here, time, zone, moved))
         show(here, why_text(question, answer, width(here)))
     return 0
+
+
+def _jumped(here: Session, time: str, zone: str, slot: datetime) -> Text:
+    return text(
+        "{time} does not exist in {zone} on that day: the clock jumps over it; due at {slot}",
+        time=time,
+        zone=zone,
+        slot=here.say.hour(slot, ZoneInfo(zone), slot),
+    )
 
 
 VERBS = (

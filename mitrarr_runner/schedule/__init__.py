@@ -9,7 +9,7 @@ probably not what was meant.
 from mitrarr_runner.schedule.fields import CronError
 from mitrarr_runner.schedule.grammar import Cron, parse
 from mitrarr_runner.schedule.identity import fingerprint, jitter
-from mitrarr_runner.schedule.instants import latest_slot, next_slot, slots
+from mitrarr_runner.schedule.instants import latest_slot, moved, next_slot, slots
 
 __all__ = [
     "Cron",
@@ -17,6 +17,7 @@ __all__ = [
     "fingerprint",
     "jitter",
     "latest_slot",
+    "moved",
     "next_slot",
     "parse",
     "slots",

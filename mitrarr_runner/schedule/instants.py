@@ -88,6 +88,21 @@ def latest_slot(cron: Cron, zone: ZoneInfo, after: datetime, until: datetime) ->
     return None
 
 
+def moved(cron: Cron, zone: ZoneInfo, local: datetime) -> datetime | None:
+    """Where a naive local time lies in a gap and the line names it: the slot at which it is due
+    instead. None for any other time, and for star jobs."""
+    if not cron.fixed_time:
+        return None
+    reading = (local - _EPOCH.replace(tzinfo=None)) // _SECOND
+    reached: int | None = None
+    for start, end, offset in _pieces(zone, reading - _LOOK_BACK, reading + _LOOK_BACK):
+        if reached is not None and reached <= reading < start + offset:
+            named = _due_in(cron, reading, reading + 1)
+            return _EPOCH + timedelta(seconds=start) if named else None
+        reached = max(reached if reached is not None else start + offset, end + offset)
+    return None
+
+
 def gaps(
     cron: Cron, zone: ZoneInfo, after: datetime, until: datetime
 ) -> Iterator[tuple[datetime, datetime, datetime]]:

@@ -74,3 +74,29 @@ def test_times_as_people_type_them() -> None:
         minute("24:10", ZONE, now)
     with pytest.raises(UsageError, match="does not exist"):
         minute("2018-11-04T00:30", ZONE, now)
+
+
+@pytest.mark.parametrize(
+    ("line", "slot"),
+    [
+        ("30 2 * * *", "2026-03-08T07:00:00Z"),  # at 03:00, the first instant after the gap
+        ("15,45 2 * * *", None),
+        ("*/30 2 * * *", None),  # follows elapsed time: there is no 02:30
+    ],
+)
+def test_a_time_in_a_gap_is_that_of_the_slot_which_stands_for_it(
+    site: Any, mitrarr: Call, job: Job, line: str, slot: str | None
+) -> None:
+    schedule = {"cron": line, "timezone": "America/New_York"}
+    site.write(jobs={"a": job("true", schedule=schedule)})
+    told = mitrarr("why", "a", "2026-03-08T02:30", "--format", "json")
+    if slot is None:
+        assert told.code == 2
+        assert "does not exist in America/New_York" in told.err
+        return
+    assert (told.code, told.json["slot"]) == (0, slot)
+    said = mitrarr("why", "a", "2026-03-08T02:30").out.splitlines()
+    assert "2026-03-08T02:30 does not exist in America/New_York" in said[0]
+    assert said[0].endswith("; due at 03:00")
+    assert "03:00" in said[1]
+    assert mitrarr("why", "a", "2026-03-08T01:30").code == 0

@@ -64,7 +64,12 @@ def history(
         str | None,
         typer.Argument(metavar="JOB", show_default=False, help=mark("Only this job.")),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help=mark("How many runs."))] = 20,
+    limit: Annotated[
+        int,
+        typer.Option(
+            "--limit", min=1, help=mark("How many lines (with --format json: how many runs).")
+        ),
+    ] = 20,
     config: Annotated[str | None, CONFIG] = None,
     format: Annotated[str, _FORMAT] = "text",
 ) -> int:
@@ -75,32 +80,28 @@ def history(
     found = place_of(here, config, job) if job else place_with(here, config, _main)
     db = found.open_readonly()
     try:
-        past = _history(db, found, here, job, limit)
+        past = _history(db, found, here, job, limit, wanted)
     finally:
         if db is not None:
             db.close()
     if wanted == "json":
         here.json(history_json(past, here.say))
     else:
-        show(here, history_text(past, here.say, width(here)))
+        show(here, history_text(past, here.say, width(here), limit))
     return 0
 
 
 def _history(
-    db: Database | None, found: Place, here: Session, job: str | None, limit: int
+    db: Database | None, found: Place, here: Session, job: str | None, limit: int, wanted: str
 ) -> History:
-    from mitrarr_runner.store import jobs, runs, slots
+    from mitrarr_runner.engine.report import past
 
     zone, now = ZoneInfo(found.manifest.settings.timezone), here.clock.now()
     if db is None:
         return History((), (), (), now, zone)
+    read = past.for_programs if wanted == "json" else past.for_people
     name = found.manifest.name
-    ran = runs.history(db, name, job=job, limit=limit)
-    oldest = ran[-1].slot or ran[-1].started_at if len(ran) == limit else None
-    names = [job] if job else list(jobs.remembered(db, name))
-    rows = [row for one in names for row in slots.not_run(db, name, one, oldest, limit)]
-    newest = sorted(rows, key=lambda row: row.slot, reverse=True)[:limit]
-    return History(ran, newest, _lost(db, found, here), now, zone)
+    return read(db, name, job, limit, History((), (), _lost(db, found, here), now, zone))
 
 
 def _lost(db: Database, found: Place, here: Session) -> frozenset[int]:

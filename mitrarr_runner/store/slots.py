@@ -10,6 +10,9 @@ from enum import StrEnum
 from mitrarr_runner.clock import epoch, from_epoch
 from mitrarr_runner.store.database import Database, Row
 
+_FOR_EVER = 2**62
+"""Later than any instant."""
+
 
 class SlotState(StrEnum):
     """claimed: a run has it. queued: waits for the job's running one. All others: not run."""
@@ -162,17 +165,32 @@ def of_job(db: Database, manifest: str, job: str, limit: int) -> tuple[SlotRow, 
     return tuple(_row(row) for row in rows)
 
 
-def not_run(
-    db: Database, manifest: str, job: str, after: datetime | None, limit: int
-) -> tuple[SlotRow, ...]:
-    """The newest rows after `after` that no run has, newest first; None = of all time."""
-    rows = db.rows(
-        "SELECT * FROM slots WHERE manifest = :manifest AND job = :job"
-        " AND slot > :after AND state <> 'claimed'"
-        " ORDER BY slot DESC LIMIT :limit",
+def newest_not_run(
+    db: Database, manifest: str, job: str, after: int, before: int | None = None
+) -> SlotRow | None:
+    """The newest row between two instants (seconds since 1970, exclusive) that no run has."""
+    row = db.row(
+        "SELECT * FROM slots WHERE manifest = :manifest AND job = :job AND slot > :after"
+        " AND slot < :before AND state <> 'claimed' ORDER BY slot DESC LIMIT 1",
         manifest=manifest,
         job=job,
-        after=0 if after is None else epoch(after),
+        after=after,
+        before=_FOR_EVER if before is None else before,
+    )
+    return None if row is None else _row(row)
+
+
+def between(
+    db: Database, manifest: str, job: str, first: datetime, last: datetime, limit: int
+) -> tuple[SlotRow, ...]:
+    """The newest `limit` rows of a job in [first, last], newest first."""
+    rows = db.rows(
+        "SELECT * FROM slots WHERE manifest = :manifest AND job = :job"
+        " AND slot >= :first AND slot <= :last ORDER BY slot DESC LIMIT :limit",
+        manifest=manifest,
+        job=job,
+        first=epoch(first),
+        last=epoch(last),
         limit=limit,
     )
     return tuple(_row(row) for row in rows)

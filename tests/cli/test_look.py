@@ -322,6 +322,62 @@ def test_runs_and_slots_that_did_not_run(site: Any, mitrarr: Call, job: Job) -> 
     assert only["slots"] == []
 
 
+def paused(site: Any, job: str, minutes: range) -> None:
+    """A row for each slot so many minutes ago."""
+    from mitrarr_runner.store import jobs
+
+    with site.store() as db, db.transaction():
+        jobs.remember(db, "prod", [jobs.JobMemory(job, "f", NOW, None, False)], NOW)
+        for ago in minutes:
+            at = (NOW - timedelta(minutes=ago)).replace(second=0)
+            slots.put(db, "prod", job, at, SlotState.PAUSED, code="paused", now=at)
+
+
+def test_the_limit_counts_lines_and_a_stretch_is_told_whole(
+    site: Any, mitrarr: Call, job: Job
+) -> None:
+    site.write(jobs={"a": job("true"), "b": job("true"), "c": job("true")})
+    paused(site, "b", range(10, 750, 10))
+    paused(site, "c", range(12, 752, 10))
+    ran(site, "a", Outcome.OK, minutes=2000)
+    ran(site, "a", Outcome.OK, minutes=5)
+    told = mitrarr("history").out.splitlines()[1:]
+    assert [line.split()[1] for line in told] == ["a", "b", "c", "a"]
+    assert all("  74 slots since " in line for line in told[1:3])
+    three = mitrarr("history", "--limit", "3").out.splitlines()[1:]
+    assert [line.split()[1] for line in three] == ["a", "b", "c"]
+
+
+def test_json_of_history_has_stretches_whole(site: Any, mitrarr: Call, job: Job) -> None:
+    """Slots are those not older than the oldest run, and what belongs to the same stretch."""
+    site.write(jobs={"a": job("true"), "b": job("true")})
+    ran(site, "a", Outcome.OK, minutes=900)
+    paused(site, "b", range(600, 700, 10))
+    ran(site, "b", Outcome.OK, minutes=500)
+    paused(site, "b", range(10, 310, 10))
+    ran(site, "a", Outcome.OK, minutes=100)
+    found = mitrarr("history", "--limit", "1", "--format", "json").json
+    assert [run["run"] for run in found["runs"]] == ["r3"]
+    assert len(found["slots"]) == 30
+    assert len(mitrarr("history", "--limit", "3", "--format", "json").json["slots"]) == 40
+    assert len(mitrarr("history", "--format", "json").json["slots"]) == 40
+
+
+def test_json_of_history_has_an_end(
+    site: Any, mitrarr: Call, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mitrarr_runner.engine.report import past
+
+    monkeypatch.setattr(past, "SLOTS", 25)
+    site.write(jobs={"a": job("true"), "b": job("true"), "c": job("true")})
+    for number, name in enumerate("abc"):
+        paused(site, name, range(10 + number, 110 + number, 10))
+    told = mitrarr("history", "--format", "json").json["slots"]
+    assert [row["job"] for row in told] == ["a", "b"] * 10
+    monkeypatch.setattr(past, "SLOTS", 4)
+    assert len(mitrarr("history", "--format", "json").json["slots"]) == 4
+
+
 def test_history_names_running_and_lost_runs(site: Any, mitrarr: Call, job: Job) -> None:
     site.write(jobs={"a": job("true"), "b": job("true")})
     ran(site, "a", None, pid=os.getpid())

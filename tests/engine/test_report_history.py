@@ -19,6 +19,7 @@ from mitrarr_runner.engine.report.history import (
 )
 from mitrarr_runner.store.runs import Cause, Outcome, ProcessId, Run
 from mitrarr_runner.store.slots import SlotRow, SlotState
+from mitrarr_runner.store.stretches import Stretch
 from mitrarr_runner.text import Catalogue, text, to_data
 
 NOW = datetime(2026, 11, 22, 6, 4, 11, tzinfo=UTC)
@@ -66,8 +67,18 @@ def slot(minutes: int, state: SlotState, code: str, until: datetime | None = Non
     return SlotRow("limpa", at, state, code, "told in English", None, until, until or at)
 
 
-def lines(*runs: Run, slots: tuple[SlotRow, ...] = (), width: int | None = None) -> list[str]:
-    return history_text(History(runs, slots, (), NOW, ZONE), SAY, width)
+def stretch(row: SlotRow, count: int = 1, minutes: int = 10) -> Stretch:
+    """Slots so many minutes apart, the newest of them `row`."""
+    return Stretch(row, row.slot - timedelta(minutes=minutes) * (count - 1), count)
+
+
+def lines(
+    *runs: Run,
+    stretches: tuple[Stretch, ...] = (),
+    width: int | None = None,
+    limit: int | None = None,
+) -> list[str]:
+    return history_text(History(runs, stretches, (), NOW, ZONE), SAY, width, limit)
 
 
 def test_a_line_per_run() -> None:
@@ -116,19 +127,26 @@ def test_a_bad_end_says_why_instead_of_what() -> None:
     assert line.endswith("failed   disk full")
 
 
-def test_neighbouring_slots_of_one_fate_are_one_line() -> None:
-    slots = tuple(slot(n, SlotState.PAUSED, "paused") for n in (1, 2, 3))
-    _, line = lines(slots=slots)
+def test_slots_in_a_row_are_one_line() -> None:
+    _, line = lines(stretches=(stretch(slot(1, SlotState.PAUSED, "paused"), 3, 1),))
+    assert line.split()[2] == "03:03"
     assert line.endswith("paused   3 slots since 03:01: the job was paused")
-    apart = (*slots[:2], slot(3, SlotState.SKIPPED, "overlap"), slot(4, SlotState.PAUSED, "paused"))
-    assert len(lines(slots=apart)) == 4
 
 
 def test_a_range_of_missed_slots() -> None:
     until = NOW - timedelta(hours=25)
-    _, line = lines(slots=(slot(3 * 24 * 60, SlotState.MISSED_RANGE, "older_than_window", until),))
+    row = slot(3 * 24 * 60, SlotState.MISSED_RANGE, "older_than_window", until)
+    _, line = lines(stretches=(stretch(row),))
     assert "every slot since Thu 03:04: missed, and older than the window" in line
     assert "Sat 02:04" in line
+
+
+def test_the_limit_counts_what_is_shown() -> None:
+    newest = stretch(slot(5, SlotState.PAUSED, "paused"), 74)
+    older = stretch(slot(25, SlotState.SKIPPED, "overlap"))
+    told = lines(run(10), run(20), run(30), stretches=(newest, older), limit=4)
+    assert [line.split()[0] for line in told[1:]] == ["-", "r10", "r20", "-"]
+    assert "74 slots since" in told[1]
 
 
 @pytest.mark.parametrize(
@@ -140,11 +158,13 @@ def test_a_range_of_missed_slots() -> None:
     ],
 )
 def test_reasons_of_slots(code: str, expected: str) -> None:
-    assert lines(slots=(slot(1, SlotState.SKIPPED, code),))[1].endswith(expected)
+    told = lines(stretches=(stretch(slot(1, SlotState.SKIPPED, code)),))
+    assert told[1].endswith(expected)
 
 
 def test_newest_first_whatever_it_is() -> None:
-    told = lines(run(30), run(10), slots=(slot(20, SlotState.MISSED, "catch_up_latest"),))
+    between = stretch(slot(20, SlotState.MISSED, "catch_up_latest"))
+    told = lines(run(30), run(10), stretches=(between,))
     assert [line.split()[0] for line in told[1:]] == ["r10", "-", "r30"]
 
 

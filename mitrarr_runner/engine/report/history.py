@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from itertools import groupby
 
 from mitrarr_runner import redact
 from mitrarr_runner.clock import iso
 from mitrarr_runner.engine.report import columns
 from mitrarr_runner.store.runs import Cause, Outcome, Run
 from mitrarr_runner.store.slots import SlotRow, SlotState
+from mitrarr_runner.store.stretches import Stretch
 from mitrarr_runner.text import Catalogue, Text, from_data, plural, text
 
 _UNTOLD = (Outcome.STOPPED, Outcome.REPLACED, Outcome.TIMEOUT, Outcome.LOST)
@@ -20,16 +20,17 @@ _UNTOLD = (Outcome.STOPPED, Outcome.REPLACED, Outcome.TIMEOUT, Outcome.LOST)
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """runs and slots newest first; lost: runs without an end whose process is gone.
+    """runs, stretches and slots newest first; lost: runs without an end whose process is gone.
 
-    slots: those that no run has, not older than the oldest of the runs.
+    stretches: of slots that no run has, for people; slots: the same one by one, for programs.
     """
 
     runs: Sequence[Run]
-    slots: Sequence[SlotRow]
+    stretches: Sequence[Stretch]
     lost: Collection[int]
     at: datetime
     zone: tzinfo
+    slots: Sequence[SlotRow] = ()
 
 
 def history_json(found: History, say: Catalogue) -> dict[str, object]:
@@ -78,9 +79,11 @@ def _step_json(step: Mapping[str, object], say: Catalogue) -> dict[str, object]:
     }
 
 
-def history_text(found: History, say: Catalogue, width: int | None = None) -> list[str]:
-    """One line per run and one per stretch of slots that were not run; newest first."""
-    if not found.runs and not found.slots:
+def history_text(
+    found: History, say: Catalogue, width: int | None = None, limit: int | None = None
+) -> list[str]:
+    """One line per run and one per stretch of slots that were not run; the newest `limit`."""
+    if not found.runs and not found.stretches:
         return [say(text("nothing has run yet"))]
     titles = (
         text("RUN"),
@@ -91,11 +94,20 @@ def history_text(found: History, say: Catalogue, width: int | None = None) -> li
         text("OUTCOME"),
         text("WHAT"),
     )
-    dated = [(run.started_at, 1, run.id, _run_row(run, found, say)) for run in found.runs]
-    dated += [(rows[0].at, 0, 0, _slots_row(rows, found, say)) for rows in _stretches(found.slots)]
-    ordered = sorted(dated, key=lambda item: item[:3], reverse=True)
-    rows = [[say(title) for title in titles], *(row for *_, row in ordered)]
-    return columns.table(rows, width, elastic=1)
+    rows = [_row(line, found, say) for line in _newest(found)[:limit]]
+    return columns.table([[say(title) for title in titles], *rows], width, elastic=1)
+
+
+def _newest(found: History) -> list[Run | Stretch]:
+    """Runs by when they began, stretches by when their newest slot was decided."""
+    dated: list[tuple[datetime, int, Run | Stretch]]
+    dated = [(run.started_at, run.id, run) for run in found.runs]
+    dated += [(one.newest.at, 0, one) for one in found.stretches]
+    return [line for *_, line in sorted(dated, key=lambda item: item[:2], reverse=True)]
+
+
+def _row(line: Run | Stretch, found: History, say: Catalogue) -> list[str]:
+    return _run_row(line, found, say) if isinstance(line, Run) else _slots_row(line, found, say)
 
 
 def _run_row(run: Run, found: History, say: Catalogue) -> list[str]:
@@ -152,15 +164,8 @@ def outcome_word(outcome: Outcome | None) -> Text:
     }[outcome]
 
 
-def _stretches(rows: Sequence[SlotRow]) -> list[list[SlotRow]]:
-    """Neighbouring slots of one job with one fate, newest first."""
-    ordered = sorted(rows, key=lambda row: (row.job, row.slot), reverse=True)
-    alike = groupby(ordered, key=lambda row: (row.job, row.state, row.code))
-    return [list(group) for _, group in alike]
-
-
-def _slots_row(rows: Sequence[SlotRow], found: History, say: Catalogue) -> list[str]:
-    newest, oldest = rows[0], rows[-1]
+def _slots_row(line: Stretch, found: History, say: Catalogue) -> list[str]:
+    newest = line.newest
     slot = _hour(newest.until or newest.slot, found, say)
     return [
         "-",
@@ -169,21 +174,21 @@ def _slots_row(rows: Sequence[SlotRow], found: History, say: Catalogue) -> list[
         "-",
         "-",
         say(_state_word(newest.state)),
-        _why(rows, _hour(oldest.slot, found, say), say),
+        _why(line, _hour(line.oldest, found, say), say),
     ]
 
 
-def _why(rows: Sequence[SlotRow], oldest: str, say: Catalogue) -> str:
-    reason = say(slot_reason(rows[0]))
-    if rows[0].until is not None:
+def _why(line: Stretch, oldest: str, say: Catalogue) -> str:
+    reason = say(slot_reason(line.newest))
+    if line.newest.until is not None:
         return say(text("every slot since {oldest}: {reason}", oldest=oldest, reason=reason))
-    if len(rows) == 1:
+    if line.count == 1:
         return reason
     return say(
         plural(
             "{count} slot since {oldest}: {reason}",
             "{count} slots since {oldest}: {reason}",
-            len(rows),
+            line.count,
             oldest=oldest,
             reason=reason,
         )

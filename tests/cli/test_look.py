@@ -51,6 +51,17 @@ def ran(
     return number
 
 
+def paused(site: Any, job: str, minutes: range) -> None:
+    """A row for each slot so many minutes ago."""
+    from mitrarr_runner.store import jobs
+
+    with site.store() as db, db.transaction():
+        jobs.remember(db, "prod", [jobs.JobMemory(job, "f", NOW, None, False)], NOW)
+        for ago in minutes:
+            at = (NOW - timedelta(minutes=ago)).replace(second=0)
+            slots.put(db, "prod", job, at, SlotState.PAUSED, code="paused", now=at)
+
+
 # -- status
 
 
@@ -122,6 +133,22 @@ def test_paused_running_lost(site: Any, mitrarr: Call, job: Job) -> None:
     assert "go on: mitrarr resume p" in screen
     assert "RUNNING" in screen
     assert "LOST" in screen
+
+
+def test_the_last_run_is_told_however_many_slots_passed_since(
+    site: Any, mitrarr: Call, job: Job
+) -> None:
+    site.write(jobs={"a": job("true"), "b": job("false")})
+    for name, outcome in (("a", Outcome.OK), ("b", Outcome.FAILED)):
+        ran(site, name, outcome, minutes=200)
+        paused(site, name, range(10, 150, 10))
+    with site.store() as db, db.transaction():
+        pauses.put(db, "prod", Pause(Paused.JOB, "a", "x", "", NOW - timedelta(minutes=150), None))
+    screen = mitrarr("status").out
+    (line,) = [line for line in screen.splitlines() if line.startswith("a  ")]
+    assert line.split()[1] == "PAUSED"
+    assert "  12s  " in line
+    assert "b failed (r2)" in screen
 
 
 def test_a_pause_whose_end_has_passed_is_none(site: Any, mitrarr: Call, job: Job) -> None:
@@ -320,17 +347,6 @@ def test_runs_and_slots_that_did_not_run(site: Any, mitrarr: Call, job: Job) -> 
     only = mitrarr("history", "a", "--limit", "1", "--format", "json").json
     assert [run["run"] for run in only["runs"]] == ["r2"]
     assert only["slots"] == []
-
-
-def paused(site: Any, job: str, minutes: range) -> None:
-    """A row for each slot so many minutes ago."""
-    from mitrarr_runner.store import jobs
-
-    with site.store() as db, db.transaction():
-        jobs.remember(db, "prod", [jobs.JobMemory(job, "f", NOW, None, False)], NOW)
-        for ago in minutes:
-            at = (NOW - timedelta(minutes=ago)).replace(second=0)
-            slots.put(db, "prod", job, at, SlotState.PAUSED, code="paused", now=at)
 
 
 def test_the_limit_counts_lines_and_a_stretch_is_told_whole(

@@ -85,6 +85,12 @@ def past(job: str, marks: str, last: timedelta, seconds: float = 18) -> tuple[Ev
     return tuple(found)
 
 
+def stood(name: str, events: tuple[Event, ...], **more: Any) -> JobStanding:
+    """A job with this past: its last run is the newest in it."""
+    last = next((event.run for event in reversed(events) if event.run), None)
+    return JobStanding(name, events=events, last_run=last, **more)
+
+
 def spool(source: str, *, arriving: int = 0, oldest: int | None = None) -> SpoolStanding:
     ready = (SpoolFile("x", 1, 10, 0, 0),) if oldest and oldest > 60 else ()
     return SpoolStanding(source, SpoolLook(ready=ready, arriving=arriving, oldest=oldest))
@@ -113,15 +119,15 @@ def healthy() -> Standing:
         EMPTY,
         applied=NOW - timedelta(seconds=11),
         jobs=(
-            JobStanding(
+            stood(
                 "adiciona_nists",
-                events=past("adiciona_nists", "............", minute, 43),
+                past("adiciona_nists", "............", minute, 43),
                 last_slot=NOW - minute,
                 next_slot=NOW + timedelta(minutes=5, seconds=49),
             ),
-            JobStanding(
+            stood(
                 "confere_findface",
-                events=past("confere_findface", "....~.......", timedelta(hours=1, minutes=4)),
+                past("confere_findface", "....~.......", timedelta(hours=1, minutes=4)),
                 next_slot=datetime(2026, 11, 22, 7, 0, tzinfo=UTC),
             ),
             JobStanding("novo", next_slot=datetime(2026, 11, 23, 6, 0, tzinfo=UTC)),
@@ -149,9 +155,10 @@ def troubled() -> Standing:
     return replace(
         base,
         jobs=(
-            replace(
-                sender,
-                events=past("adiciona_nists", ".........ddd", timedelta(minutes=4, seconds=9), 72),
+            stood(
+                "adiciona_nists",
+                past("adiciona_nists", ".........ddd", timedelta(minutes=4, seconds=9), 72),
+                next_slot=sender.next_slot,
             ),
             JobStanding(
                 "rsync_espelho",
@@ -160,12 +167,12 @@ def troubled() -> Standing:
                 next_slot=datetime(2026, 11, 23, 6, 0, tzinfo=UTC),
             ),
             checker,
-            JobStanding(
+            stood(
                 "envia_relatorio",
+                past("envia_relatorio", ".........PPP", timedelta(days=2.4), 9),
                 pause=pause,
-                events=past("envia_relatorio", ".........PPP", timedelta(days=2.4), 9),
             ),
-            JobStanding("limpeza", events=past("limpeza", "..FFF", timedelta(hours=2)), failures=3),
+            stood("limpeza", past("limpeza", "..FFF", timedelta(hours=2)), failures=3),
         ),
         spools=(
             spool("DETRAN", arriving=3, oldest=40),
@@ -282,7 +289,7 @@ def test_a_terminal_of_80_columns_of_latin_1_is_enough(name: str, language: str)
 
 
 def test_nothing_is_cut_or_wrapped_into_a_pipe() -> None:
-    job = JobStanding("j" * 64, events=past("j" * 64, "....F", timedelta(hours=1)), failures=1)
+    job = stood("j" * 64, past("j" * 64, "....F", timedelta(hours=1)), failures=1)
     lines = status_text(replace(healthy(), jobs=(job,)), SAY, None)
     assert any(line.startswith("j" * 64) for line in lines)
     assert any(f"mitrarr logs {'j' * 64}" in line for line in lines)
@@ -339,7 +346,7 @@ def test_an_incident_that_nobody_was_told_of_is_in_json_only() -> None:
 def test_a_problem_that_an_incident_tells_of_is_told_once() -> None:
     alone = replace(
         healthy(),
-        jobs=(JobStanding("x", events=past("x", "FF", timedelta(hours=1)), failures=2),),
+        jobs=(stood("x", past("x", "FF", timedelta(hours=1)), failures=2),),
         quarantined=[quarantined(1)],
         registry={State.QUARANTINED: 1},
     )
@@ -630,7 +637,7 @@ def test_a_full_disk_of_the_store_is_said_once() -> None:
 def test_a_lost_run_did_not_fail(failures: int, told: str) -> None:
     lost = run(7, "a", timedelta(minutes=3), None)
     event = Event(lost.started_at, Mark.LOST, lost.slot, lost)
-    one = replace(EMPTY, applied=NOW, jobs=(JobStanding("a", events=(event,), failures=failures),))
+    one = replace(EMPTY, applied=NOW, jobs=(stood("a", (event,), failures=failures),))
     (need,) = needs(one, SAY)
     assert str(need.lines[0]) == told
 

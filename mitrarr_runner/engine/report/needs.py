@@ -22,7 +22,7 @@ from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.incidents import Incident, IncidentState
 from mitrarr_runner.store.pauses import Pause
 from mitrarr_runner.store.registry import State
-from mitrarr_runner.store.runs import Run
+from mitrarr_runner.store.runs import Outcome, Run
 from mitrarr_runner.text import Catalogue, Text, plural, text
 
 _HERE = "mitrarr status"
@@ -197,7 +197,7 @@ def _job(
 def _bad_end(job: JobStanding, last: Run) -> Text:
     """A run that was lost did not fail: how it ended is not known."""
     values = {"job": job.name, "run": last.handle}
-    if any(event.run is last and event.mark is Mark.LOST for event in job.events):
+    if last.outcome in (None, Outcome.LOST):
         return plural(
             "{job}: {run} was lost, its process is gone",
             "{job} failed {count} times in a row (last: {run}, lost)",

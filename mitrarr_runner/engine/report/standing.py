@@ -94,9 +94,10 @@ class Event:
 class JobStanding:
     """events: what is over, oldest first, at most EVENTS. failures: bad ends in a row.
 
-    last_slot: the newest slot that is over, whatever became of it. next_slot: None without a
-    schedule, and while a pause has no end; it has passed where only its jitter is still to come.
-    jitter: between a slot and the instant at which it is due.
+    last_run: the newest run that is over, however many slots passed since; without an outcome it
+    was lost. last_slot: the newest slot that is over, whatever became of it. next_slot: None
+    without a schedule, and while a pause has no end; it has passed where only its jitter is still
+    to come. jitter: between a slot and the instant at which it is due.
     """
 
     name: str
@@ -104,6 +105,7 @@ class JobStanding:
     pause: Pause | None = None
     events: tuple[Event, ...] = ()
     failures: int = 0
+    last_run: Run | None = None
     last_slot: datetime | None = None
     next_slot: datetime | None = None
     jitter: timedelta = timedelta(0)
@@ -116,11 +118,6 @@ class JobStanding:
     @property
     def newest(self) -> Event | None:
         return self.events[-1] if self.events else None
-
-    @property
-    def last_run(self) -> Run | None:
-        """The newest run that is over."""
-        return next((event.run for event in reversed(self.events) if event.run), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,10 +259,9 @@ def _job(db: Database, manifest: str, job: Job, view: StateView, now: datetime) 
     if pause is not None and not pause.holds(now):
         pause = None
     lost = view.lost.get(job.name)
-    rows = slot_rows.of_job(db, manifest, job.name, EVENTS)
-    found = events(
-        runs.history(db, manifest, job=job.name, limit=EVENTS), rows, lost.id if lost else None
-    )
+    gone = lost.id if lost else None
+    ran = runs.history(db, manifest, job=job.name, limit=EVENTS)
+    found = events(ran, slot_rows.of_job(db, manifest, job.name, EVENTS), gone)
     over = [event.slot for event in found if event.slot is not None]
     failures = runs.consecutive_failures(db, manifest, job.name)
     return JobStanding(
@@ -274,6 +270,7 @@ def _job(db: Database, manifest: str, job: Job, view: StateView, now: datetime) 
         pause=pause,
         events=found[-EVENTS:],
         failures=failures + (1 if lost is not None and not lost.finished else 0),
+        last_run=next((run for run in ran if _mark_of_run(run, gone) is not None), None),
         last_slot=max(over, default=None),
         next_slot=_next_slot(job, view, now),
         jitter=jitter_of(job),

@@ -304,6 +304,32 @@ def test_what_people_typed_cannot_forge_a_line_or_drive_the_terminal() -> None:
     assert any("\\x0a" in line for line in lines)
 
 
+def skipped_slot(ago: timedelta) -> Event:
+    """One that no run has: the run before it was still going."""
+    return Event(NOW - ago, Mark.SKIPPED, NOW - ago)
+
+
+@pytest.mark.parametrize(
+    ("marks", "state"),
+    [("m~", "SKIPPED"), ("~~", "SKIPPED x2"), (".F~", "SKIPPED"), ("~.", "OK"), ("~m", "MISSED")],
+)
+def test_a_run_that_was_skipped_is_the_newest_that_happened(marks: str, state: str) -> None:
+    """Exit code 75; only a slot that never began says nothing about the job."""
+    for after in ((), (skipped_slot(timedelta(minutes=1)),)):
+        job = stood("x", (*past("x", marks, timedelta(minutes=5)), *after))
+        (line,) = [
+            line
+            for line in status_text(replace(EMPTY, jobs=(job,)), SAY, None)
+            if line.startswith("x  ")
+        ]
+        assert line.removeprefix("x    ").split("  ")[0] == state
+
+
+def test_slots_without_a_run_say_nothing_of_the_job() -> None:
+    job = stood("x", (skipped_slot(timedelta(minutes=9)), skipped_slot(timedelta(minutes=1))))
+    assert "x    -" in "\n".join(status_text(replace(EMPTY, jobs=(job,)), SAY, None))
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_letter_of_the_last_column_is_another_one(language: str) -> None:
     say = Catalogue(language)

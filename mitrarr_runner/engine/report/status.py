@@ -207,14 +207,16 @@ def _letters(say: Catalogue) -> Mapping[Mark, str]:
 def _state(job: JobStanding, say: Catalogue) -> str:
     """What goes on now; else how the newest thing that happened ended, and how often in a row.
 
-    A skipped slot says nothing about the job: the run before it counts.
+    A slot that no run has says nothing about the job where it was skipped or paused: what was
+    before it counts. A run that was skipped (exit code 75) has happened.
     """
     if job.running is not None:
         return say(text("RUNNING"))
     if job.pause is not None:
         return say(text("PAUSED"))
     passing = (Mark.SKIPPED, Mark.PAUSED)
-    marks = [event.mark for event in reversed(job.events) if event.mark not in passing]
+    told = (event for event in reversed(job.events) if event.run or event.mark not in passing)
+    marks = [event.mark for event in told]
     if not marks:
         return say(text("NEW")) if not job.events else "-"
     word = say(_STATES[marks[0]])
@@ -231,6 +233,7 @@ _STATES: Mapping[Mark, Text] = {
     Mark.TIMEOUT: text("TIMED OUT"),
     Mark.LOST: text("LOST"),
     Mark.BLOCKED: text("BLOCKED"),
+    Mark.SKIPPED: text("SKIPPED"),
     Mark.MISSED: text("MISSED"),
     Mark.REPLACED: text("REPLACED"),
     Mark.STOPPED: text("STOPPED"),

@@ -325,6 +325,13 @@ def test_a_run_that_was_skipped_is_the_newest_that_happened(marks: str, state: s
         assert line.removeprefix("x    ").split("  ")[0] == state
 
 
+def test_the_run_that_failed_is_named_and_not_the_skipped_one_after_it() -> None:
+    job = stood("x", past("x", ".F~", timedelta(minutes=5)), failures=1)
+    told = "\n".join(status_text(replace(EMPTY, applied=NOW, jobs=(job,)), SAY, None))
+    assert "x failed (r9001)" in told
+    assert "since 02:49" in told
+
+
 def test_slots_without_a_run_say_nothing_of_the_job() -> None:
     job = stood("x", (skipped_slot(timedelta(minutes=9)), skipped_slot(timedelta(minutes=1))))
     assert "x    -" in "\n".join(status_text(replace(EMPTY, jobs=(job,)), SAY, None))

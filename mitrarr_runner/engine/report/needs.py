@@ -184,7 +184,7 @@ def _job(
     rules = (RuleWhen.JOB_FAILED, RuleWhen.JOB_LOST, RuleWhen.JOB_BLOCKED, RuleWhen.JOB_MISSED)
     if any((rule, job.name) in known for rule in rules) or job.pause is not None:
         return
-    last = job.last_run
+    last = _newest_bad(job)
     if job.failures and last is not None:
         what = _bad_end(job, last)
         when = since(standing, last.started_at, say)
@@ -192,6 +192,13 @@ def _job(
     elif job.newest is not None and job.newest.mark is Mark.BLOCKED:
         what = text("{job} does not run: a job that it needs failed", job=job.name)
         yield _wrong(Severity.WARNING, what, _look(f"mitrarr history {job.name}"))
+
+
+def _newest_bad(job: JobStanding) -> Run | None:
+    """A run that was skipped after it ends no row of failures, and is none."""
+    bad = (Mark.FAILED, Mark.TIMEOUT, Mark.LOST)
+    ends = (event.run for event in reversed(job.events) if event.run and event.mark in bad)
+    return next(ends, job.last_run)
 
 
 def _bad_end(job: JobStanding, last: Run) -> Text:

@@ -111,6 +111,20 @@ def test_by_hand_it_tells_the_whole_of_it(site: Any, nist: Call, terminal: Call)
     )
 
 
+def test_apply_of_one_job_tells_what_is_due_of_the_others(
+    site: Any, job: Job, lately: Callable[..., str], terminal: Call
+) -> None:
+    site.write(jobs={name: job("true", schedule=lately(2)) for name in ("f", "x")})
+    site.due(minutes=5)
+    seen = terminal("apply", "--job", "f")
+    assert seen.code == 0
+    (told,) = [line for line in seen.lines if line.startswith("Next slot: ")]
+    assert told.startswith("Next slot: x "), seen.lines
+    assert told.endswith(" (due now)")
+    (after,) = [line for line in terminal("apply").lines if line.startswith("Next slot: ")]
+    assert "due now" not in after
+
+
 def test_verbose_into_a_pipe_is_the_same_without_a_width(site: Any, job: Job) -> None:
     site.write(jobs={"a": job("false")})
     site.due()

@@ -521,6 +521,18 @@ def test_whose_turn_is_next_is_told_by_when_it_is_due() -> None:
     assert ended._next(replace(EMPTY, jobs=(late,)), SAY) == "Next slot: late 03:12"
 
 
+def test_what_is_due_now_comes_first() -> None:
+    soon = JobStanding("soon", next_slot=NOW + timedelta(minutes=2))
+    due = [JobStanding(name, due=NOW - timedelta(minutes=14)) for name in "abcd"]
+    late = replace(soon, name="late", due=NOW - timedelta(minutes=4))
+    told = ended._next(replace(EMPTY, jobs=(soon, late)), SAY)
+    assert told == "Next slot: late 03:00 (due now)"
+    told = ended._next(replace(EMPTY, jobs=(soon, late, *due[:2])), SAY)
+    assert told == "Next slot: a 02:50, b 02:50, late 03:00 (due now)"
+    told = ended._next(replace(EMPTY, jobs=(soon, late, *due)), SAY)
+    assert told == "Next slot: a 02:50, b 02:50, c 02:50, ... (due now)"
+
+
 class Jittered:
     """limpeza at :30 with jitter, known since an hour before; asked 10 s after the slot."""
 

@@ -110,15 +110,25 @@ def _title(found: list[Need]) -> Text:
 
 
 def _next(standing: Standing, say: Catalogue) -> str:
-    """The next instant at which a slot is due, and whose it is."""
+    """What is due and was not started, as after an apply of one job; else the next instant at
+    which a slot is due, and whose it is.
+    """
+    if standing.drain is not None:
+        return ""
+    due = sorted((job.due, job.name) for job in standing.jobs if job.due)
+    if due:
+        slots = [f"{name} {say.hour(at, standing.zone, standing.at)}" for at, name in due]
+        return say("Next slot: {slots} (due now)", slots=_first(slots))
     coming = sorted((job.next_due, job.name) for job in standing.jobs if job.next_due)
-    if not coming or standing.drain is not None:
+    if not coming:
         return ""
     first = coming[0][0]
-    names = [name for due, name in coming if due == first]
-    more = ", ..." if len(names) > _NEXT else ""
     return say(
         "Next slot: {jobs} {hour}",
-        jobs=", ".join(names[:_NEXT]) + more,
+        jobs=_first([name for at, name in coming if at == first]),
         hour=say.hour(first, standing.zone, standing.at),
     )
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:_NEXT]) + (", ..." if len(names) > _NEXT else "")

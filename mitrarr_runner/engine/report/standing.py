@@ -97,7 +97,8 @@ class JobStanding:
     last_run: the newest run that is over, however many slots passed since; without an outcome it
     was lost. last_slot: the newest slot that is over, whatever became of it. next_slot: None
     without a schedule, and while a pause has no end; it has passed where only its jitter is still
-    to come. jitter: between a slot and the instant at which it is due.
+    to come. due: since when something is due that the next apply would start. jitter: between a
+    slot and the instant at which it is due.
     """
 
     name: str
@@ -108,6 +109,7 @@ class JobStanding:
     last_run: Run | None = None
     last_slot: datetime | None = None
     next_slot: datetime | None = None
+    due: datetime | None = None
     jitter: timedelta = timedelta(0)
 
     @property
@@ -226,14 +228,17 @@ def _from_store(
     name, now = manifest.name, base.at
     view = gather(db, manifest, site, clock, now)
     made = plan(manifest, view, now)
-    view = replace(view, memories=_memories(view, made))
+    view, due = replace(view, memories=_memories(view, made)), _due(made)
     midnight = now.astimezone(base.zone).replace(hour=0, minute=0, second=0, microsecond=0)
     held = pauses.of(db, name, Paused.DESTINATION).values()
     return replace(
         base,
         overdue=_overdue(made, view, now),
         drain=view.drain,
-        jobs=tuple(_job(db, name, job, view, now) for job in manifest.jobs.values()),
+        jobs=tuple(
+            replace(_job(db, name, job, view, now), due=due.get(job.name))
+            for job in manifest.jobs.values()
+        ),
         registry=registry.counts(db),
         deliveries=desk.counts(db),
         registered_today=registered_since(db, midnight),
@@ -355,6 +360,15 @@ def _takes(pause: Pause, slot: datetime, due: datetime) -> bool:
 def _first_free(job: Job, after: datetime, rows: Collection[datetime]) -> datetime | None:
     taken = sum(slot > after for slot in rows)
     return next((slot for slot in upcoming(job, after, 1 + taken) if slot not in rows), None)
+
+
+def _due(made: Plan) -> Mapping[str, datetime]:
+    """Since when each job has a slot that would be started now; the oldest where there are more."""
+    found: dict[str, datetime] = {}
+    for entry in made.starting:
+        if entry.slot is not None:
+            found[entry.job] = min(entry.due_at, found.get(entry.job, entry.due_at))
+    return found
 
 
 def _overdue(made: Plan, view: StateView, now: datetime) -> bool:

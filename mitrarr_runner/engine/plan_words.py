@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from heapq import heappop, heappush
+from heapq import heappop, heappush, merge
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from mitrarr_runner.engine.notes import Note
-from mitrarr_runner.engine.preview import Described, Preview, Steps
+from mitrarr_runner.engine.preview import AHEAD, Described, Preview, Steps
 from mitrarr_runner.manifest.diff import Change, ChangeKind
-from mitrarr_runner.plan import Action, PlannedRun, jitter_of
+from mitrarr_runner.plan import Action, PlannedRun, jitter_of, upcoming
 from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.pauses import Pause
 from mitrarr_runner.text import Catalogue, Text, plural, text
@@ -234,11 +234,12 @@ def _by_due(shown: Preview) -> Iterator[tuple[datetime, str]]:
     """The coming slots in the order in which they are due.
 
     Few are read of what may be 50,000, so nothing is sorted as a whole: slots come in order, and
-    what is due before the next of them can be overtaken by none.
+    what is due before the next of them can be overtaken by none. What falls into a pause that holds
+    is left out.
     """
     waits: dict[str, timedelta] = {}
     waiting: list[tuple[datetime, str]] = []
-    for name, slot in shown.soon:
+    for slot, name in _unpaused(shown):
         while waiting and waiting[0][0] < slot:
             yield heappop(waiting)
         job = shown.manifest.jobs.get(name)
@@ -250,3 +251,16 @@ def _by_due(shown: Preview) -> Iterator[tuple[datetime, str]]:
         heappush(waiting, (slot + waits[name], name))
     while waiting:
         yield heappop(waiting)
+
+
+def _unpaused(shown: Preview) -> Iterator[tuple[datetime, str]]:
+    """The coming slots by time; of a paused job those after its pause, if that has an end."""
+    paused = {one.name for one in shown.pauses}
+    soon = ((slot, name) for name, slot in shown.soon if name not in paused)
+    after: list[tuple[datetime, str]] = []
+    for one in shown.pauses:
+        job = shown.manifest.jobs.get(one.name)
+        if job is not None and one.until is not None:
+            start = max(one.until - timedelta(seconds=1), shown.plan.at - jitter_of(job))
+            after += ((slot, job.name) for slot in upcoming(job, start, AHEAD))
+    return merge(soon, sorted(after))

@@ -175,6 +175,31 @@ def test_what_comes_later_is_complete_and_in_order(lines: list[tuple[str, int]])
     assert list(plan_words.later(found, ZoneInfo(ZONE), SAY)) == expected
 
 
+def test_what_falls_into_a_pause_does_not_come_later() -> None:
+    jobs = (a_job("a"), a_job("b"), a_job("c"))
+    ends = datetime(2026, 11, 23, 12, 45, tzinfo=UTC)
+    held = {**pause("a"), **pause("b", ends)}
+    found = previewed(known(*jobs, pauses=held), *jobs)
+    told = list(plan_words.later(found, ZoneInfo(ZONE), SAY))
+    assert told[:5] == [
+        ("09:40", "c"),
+        ("09:50", "b"),
+        ("09:50", "c"),
+        ("10:00", "b"),
+        ("10:00", "c"),
+    ]
+    assert "a" not in {name for _, name in told}
+    assert "LATER    09:40 c   09:50 b   09:50 c" in list(plan_text(found, SAY))
+    assert "| 09:40 | `a` |" not in list(plan_markdown(found, SAY))
+    assert len(found.soon) == 15, "the slots of the contract's JSON are slots, paused or not"
+
+
+def test_nothing_comes_later_where_all_is_paused() -> None:
+    found = previewed(known(a_job("a"), pauses=pause("a")), a_job("a"))
+    assert "LATER" not in "\n".join(plan_text(found, SAY))
+    assert "### Later" not in list(plan_markdown(found, SAY))
+
+
 def test_what_is_due_at_the_next_instant_is_not_told_again() -> None:
     job = a_job("limpeza", "30 * * * *", jitter=300)
     found = previewed(known(job), job)

@@ -8,7 +8,7 @@ place, on a terminal only.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -19,9 +19,13 @@ from mitrarr_runner.engine.orders import Left
 from mitrarr_runner.engine.report import columns, gap
 from mitrarr_runner.engine.report.gap import Before
 from mitrarr_runner.manifest.model import Manifest
-from mitrarr_runner.plan import Plan, PlannedRun, StateView
+from mitrarr_runner.plan import Plan, PlannedRun, StateView, jitter_of, upcoming
+from mitrarr_runner.store.jobs import JobMemory
 from mitrarr_runner.store.runs import Outcome
 from mitrarr_runner.text import Catalogue, Text, from_data, plural, text
+
+_NAMED = 6
+"""New jobs that are named; of more, five and how many more."""
 
 
 class Progress(Protocol):
@@ -119,17 +123,41 @@ class Screen:
             self._line(piece)
 
     def _new_jobs(self, plan: Plan, view: StateView) -> None:
-        """The first apply says which jobs are new; when they start stands in the plan."""
-        new = [m.job for m in plan.memories if m.job not in view.memories]
+        """The first apply says which jobs are new and when they start."""
+        new = [memory for memory in plan.memories if memory.job not in view.memories]
         if new:
-            shown = ", ".join(new[:5]) + (", ..." if len(new) > 5 else "")
             told = plural(
                 "{count} new job: {names}. Its past slots are not run.",
                 "{count} new jobs: {names}. Their past slots are not run.",
                 len(new),
-                names=shown,
+                names=self._names(new, plan, view),
             )
             self._told(self._say(told))
+
+    def _names(self, new: Sequence[JobMemory], plan: Plan, view: StateView) -> str:
+        """All of them up to six; of more, how many more they are."""
+        shown = new if len(new) <= _NAMED else new[: _NAMED - 1]
+        names = ", ".join(
+            f"{memory.job} ({self._say(self._start(memory, plan, view))})" for memory in shown
+        )
+        if len(shown) == len(new):
+            return names
+        more = len(new) - len(shown)
+        return self._say(
+            plural("{names} and {count} more", "{names} and {count} more", more, names=names)
+        )
+
+    def _start(self, memory: JobMemory, plan: Plan, view: StateView) -> Text:
+        job, pause = self._manifest.jobs[memory.job], view.pauses.get(memory.job)
+        if pause is not None and pause.holds(plan.at):
+            return text("paused")
+        if memory.run_now:
+            return text("at once")
+        slot = next(iter(upcoming(job, memory.floor, 1)), None)
+        if slot is None:
+            return text("runs only when asked")
+        due = slot + jitter_of(job)
+        return text("from {hour}", hour=self._say.hour(due, self._zone, plan.at))
 
     def event(self, event: Mapping[str, object]) -> None:
         job = str(event.get("job", ""))

@@ -21,7 +21,7 @@ from mitrarr_runner.engine.report import gap
 from mitrarr_runner.engine.report.ended import ended_text
 from mitrarr_runner.engine.report.gap import Before
 from mitrarr_runner.engine.report.standing import JobStanding, Standing
-from mitrarr_runner.manifest.model import CatchUp, Job, Manifest, Schedule, Step
+from mitrarr_runner.manifest.model import CatchUp, First, Job, Manifest, Schedule, Step
 from mitrarr_runner.plan import Plan, StateView, plan
 from mitrarr_runner.store import deliveries
 from mitrarr_runner.store.drains import Drain
@@ -369,3 +369,47 @@ def test_the_summary_closes() -> None:
     lines = ended_text(applied, shown.counts, replace(after(), quarantined=(), parked=()), SAY, 80)
     assert lines[1] == "SUMMARY  3 jobs, 1 FAILED, 1 left to another apply, 1 not started.  3s"
     assert "1 job found no free place and is left to the next apply" in lines
+
+
+def first_apply(*jobs: Job, view: StateView | None = None) -> str:
+    """What the first apply says of its jobs."""
+    view = view or StateView()
+    found = Manifest("prod", None, Path("/x"), "41be09d00000", jobs={job.name: job for job in jobs})
+    lines: list[str] = []
+    Screen(
+        found, "configs/prod", SAY, lines.append, None, Before(None, NOW - timedelta(days=9))
+    ).planned(plan(found, view, NOW), view)
+    (told,) = [line for line in lines if " new job" in line]
+    return told
+
+
+def every(name: str, cron: str | None = "*/10 * * * *", **more: Any) -> Job:
+    return Job(name, Schedule(cron, ZONE, **more), (Step("clean", {}),))
+
+
+def test_the_first_apply_names_its_jobs_up_to_six() -> None:
+    hours = ", ".join(f"{name} (from 03:30)" for name in "abcdef")
+    told = first_apply(*map(every, "abcdef"))
+    assert told == f"6 new jobs: {hours}. Their past slots are not run."
+    hours = hours.removesuffix(", f (from 03:30)")
+    told = first_apply(*map(every, "abcdefgh"))
+    assert told == f"8 new jobs: {hours} and 3 more. Their past slots are not run."
+
+
+def test_the_first_apply_says_when_its_jobs_start() -> None:
+    wait = schedule.jitter("late", 3600)
+    due = local("03:30") + timedelta(seconds=wait)
+    hour = SAY.hour(due, ZoneInfo(ZONE), NOW)
+    jobs = (
+        every("daily", "0 2 * * *"),
+        every("now", first=First.NOW),
+        every("hand", None),
+        every("late", "30 * * * *", jitter=3600),
+        every("held"),
+    )
+    held = {"held": Pause(Paused.JOB, "held", "x", "", NOW, None)}
+    assert first_apply(*jobs, view=StateView(pauses=held)) == (
+        f"5 new jobs: daily (from Mon 02:00), now (at once), hand (runs only when asked),"
+        f" late (from {hour}), held (paused). Their past slots are not run."
+    )
+    assert first_apply(every("a")) == "1 new job: a (from 03:30). Its past slots are not run."

@@ -131,11 +131,11 @@ def _instant(
     lines = words.lines(found, zone, shown.plan.at, say)
     actions = max(len(say(words.words_of(line.action))) for line in lines[:DESCRIBED])
     names = max(len(line.job) for line in lines[:DESCRIBED])
-    hours = max((len(line.hours) for line in lines[:DESCRIBED] if line.single), default=0)
+    begun = len(f"  {'':<{actions}}  {'':<{names}}  ")
+    room = columns.room([line.hours for line in lines[:DESCRIBED]], begun, width)
     for line in lines[:DESCRIBED]:
         start = f"  {say(words.words_of(line.action)):<{actions}}  {line.job:<{names}}  "
-        start += f"{line.hours:<{hours}}  " if line.hours or hours else ""
-        yield from columns.wrapped_after(start, say(line.reason), width)
+        yield from columns.beside(start, line.hours, room, say(line.reason), width)
         kinds = max((len(kind) for kind, _ in line.steps), default=0)
         for number, (kind, told) in enumerate(line.steps, 1):
             margin = " " * (actions + _MARGIN)

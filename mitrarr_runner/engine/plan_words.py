@@ -89,15 +89,13 @@ def summary(found: Sequence[Described], say: Catalogue) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of an instant: an entry that starts, or slots of one job with one fate. single:
-    there is one slot in it."""
+    """One line of an instant: an entry that starts, or slots of one job with one fate."""
 
     action: Action
     job: str
     hours: str
     reason: Text
     steps: Steps
-    single: bool
 
 
 def lines(found: Sequence[Described], zone: ZoneInfo, now: datetime, say: Catalogue) -> list[Line]:
@@ -113,8 +111,7 @@ def lines(found: Sequence[Described], zone: ZoneInfo, now: datetime, say: Catalo
         several = list(same)
         first = several[0].entry
         hours = _hours([described.entry for described in several], zone, now, say)
-        single = len(several) == 1 and first.until is None
-        made.append(Line(first.action, first.job, hours, first.reason, several[0].steps, single))
+        made.append(Line(first.action, first.job, hours, first.reason, several[0].steps))
     return made
 
 

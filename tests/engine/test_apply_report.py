@@ -413,3 +413,22 @@ def test_the_first_apply_says_when_its_jobs_start() -> None:
         f" late (from {hour}), held (paused). Their past slots are not run."
     )
     assert first_apply(every("a")) == "1 new job: a (from 03:30). Its past slots are not run."
+
+
+@pytest.mark.parametrize("width", [80, None])
+def test_what_became_of_slots_lines_up_however_many_they_are(width: int | None) -> None:
+    jobs = {"a": every("a"), "b": every("b", "0 3 * * *")}
+    memories = {
+        name: JobMemory(
+            name, schedule.fingerprint(job.schedule.cron or "", ZONE), local("00:05"), None, False
+        )
+        for name, job in jobs.items()
+    }
+    found = replace(MANIFEST, jobs=jobs)
+    view = StateView(memories=memories)
+    before = Before(local("00:05"), NOW - timedelta(days=9))
+    told = gap.told(found, plan(found, view, NOW), view, before, ZoneInfo(ZONE), SAY, width)
+    assert told[1:] == [
+        "  a  00:10 00:20 00:30 ... 03:10  missed, and not repeated (catch_up: latest)",
+        "  b  03:00                        caught up now",
+    ]

@@ -263,6 +263,17 @@ def test_nothing_is_cut_in_a_pipe_and_all_is_wrapped_on_a_terminal() -> None:
     assert sum(line.count("palavra") for line in plan_text(found, SAY)) == 30
 
 
+@pytest.mark.parametrize("width", [80, None])
+def test_reasons_line_up_however_many_slots_stand_before_them(width: int | None) -> None:
+    job = a_job("a")
+    found = previewed(known(job, since=NOW - timedelta(hours=2)), job)
+    told = list(plan_text(found, SAY, width))
+    assert any(
+        line.startswith("  MISSED  a  07:30 07:40 07:50 ... 09:10  missed,") for line in told
+    )
+    assert any(line.startswith("  RUNS    a  09:20" + 24 * " " + "late: caught") for line in told)
+
+
 def test_when_apply_was_last_called() -> None:
     job = a_job()
     frame = Frame("configs/prod", "host", applied=datetime(2026, 11, 23, 12, 26, tzinfo=UTC))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,3 +57,26 @@ def test_further_lines_begin_under_the_first_word() -> None:
 def test_both_ends() -> None:
     assert columns.both_ends("OK", "host", 10) == "OK    host"
     assert columns.both_ends("CRITICAL", "host", 10) == "CRITICAL  host"
+
+
+HOURS = ("09:20", "09:20 09:30 09:40 ... 15:10", "Sun 16:47 Sun 16:48 Sun 16:49 ... 09:25")
+
+
+@pytest.mark.parametrize(
+    ("margin", "width", "room"), [(20, None, 39), (20, 100, 39), (20, 80, 27), (30, 80, 5)]
+)
+def test_a_column_has_room_for_what_leaves_enough_beside_it(
+    margin: int, width: int | None, room: int
+) -> None:
+    assert columns.room(HOURS, margin, width) == room
+
+
+def test_what_stands_beside_a_cell_lines_up_whatever_the_cell_is() -> None:
+    told = [line for cell in HOURS for line in columns.beside("  a  ", cell, 27, "missed", 80)]
+    assert told == [
+        "  a  09:20                        missed",
+        "  a  09:20 09:30 09:40 ... 15:10  missed",
+        "  a  Sun 16:47 Sun 16:48 Sun 16:49 ... 09:25",
+        "                                  missed",
+    ]
+    assert columns.beside("  a  ", "", 0, "missed", 80) == ["  a  missed"]

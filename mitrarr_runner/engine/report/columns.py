@@ -13,6 +13,8 @@ from mitrarr_runner import redact
 
 GAP = 2
 _SHORTEST = 12
+_BESIDE = 30
+"""Characters that are kept for a sentence beside a column."""
 
 
 def table(
@@ -70,6 +72,23 @@ def wrapped_after(start: str, line: str, width: int | None) -> list[str]:
         return [(start + redact.one_line(line)).rstrip()]
     first, *others = wrapped(line, max(width - margin, 20)) or [""]
     return [(start + first).rstrip(), *(" " * margin + other for other in others)]
+
+
+def room(cells: Sequence[str], margin: int, width: int | None) -> int:
+    """How wide a column is that begins at `margin` and has a sentence beside it: as its longest
+    cell that leaves the sentence enough.
+    """
+    most = None if width is None else width - margin - GAP - _BESIDE
+    return max((len(cell) for cell in cells if most is None or len(cell) <= most), default=0)
+
+
+def beside(start: str, cell: str, room: int, line: str, width: int | None) -> list[str]:
+    """A cell in a column `room` wide, and a sentence beside it; below it where it is longer."""
+    margin = start + (" " * (room + GAP) if room else "")
+    if len(cell) > room:
+        below = wrapped_after(" " * len(margin), line, width)
+        return [*wrapped(start + cell, width, len(start)), *below]
+    return wrapped_after(start + cell.ljust(len(margin) - len(start)), line, width)
 
 
 def labelled(pairs: Sequence[tuple[str, str]], width: int | None) -> list[str]:

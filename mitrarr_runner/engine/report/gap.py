@@ -120,12 +120,12 @@ def _table(rows: list[list[str]], width: int | None) -> list[str]:
     if not rows:
         return []
     jobs = max(len(job) for job, _, _ in rows)
-    hours = min(max(len(hour) for _, hour, _ in rows), 24)
+    room = columns.room([hour for _, hour, _ in rows], jobs + 4, width)
     lines = []
     for job, hour, what in rows:
-        begin = f"  {job.ljust(jobs)}  {hour.ljust(hours)}  "
-        if width is not None and len(begin) > width - 20:
-            lines += columns.wrapped(f"{begin.rstrip()}  {what}", width, indent=4)
+        begin = f"  {job.ljust(jobs)}  "
+        if width is not None and len(begin) + room > width - 22:
+            lines += columns.wrapped(f"{begin}{hour}  {what}", width, indent=4)
         else:
-            lines += columns.wrapped_after(begin, what, width)
+            lines += columns.beside(begin, hour, room, what, width)
     return lines

@@ -22,7 +22,7 @@ from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.jobs import JobMemory
 from mitrarr_runner.store.pauses import Pause
 from mitrarr_runner.store.requests import Request
-from mitrarr_runner.store.runs import GOOD, Cause, Outcome, Run
+from mitrarr_runner.store.runs import SATISFYING, Cause, Outcome, Run
 from mitrarr_runner.store.slots import SlotRow, SlotState
 from mitrarr_runner.text import Text, text
 
@@ -538,7 +538,7 @@ def _ended_badly(need: str, entries: Sequence[PlannedRun], view: StateView) -> O
         return Outcome.LOST
     last = view.last.get(need)
     outcome = last.outcome if last is not None else None
-    return None if outcome in (*GOOD, Outcome.SKIPPED, Outcome.REPLACED) else outcome
+    return None if outcome in SATISFYING else outcome
 
 
 def blocked(need: str, ended: Outcome) -> Text:

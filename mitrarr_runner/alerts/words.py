@@ -305,7 +305,7 @@ _SENTENCES: Mapping[str, Callable[[str, Mapping[str, Any]], Text]] = {
     RuleWhen.JOB_FAILED: _failed,
     RuleWhen.JOB_LOST: _lost,
     RuleWhen.JOB_BLOCKED: lambda subject, detail: text(
-        "{job} does not run: it needs {need}, whose last run failed",
+        "{job} does not run: it needs {need}, which did not end well",
         job=subject,
         need=_need(detail),
     ),

@@ -29,7 +29,7 @@ from mitrarr_runner.errors import StateError
 from mitrarr_runner.locks import Held
 from mitrarr_runner.logs import EventLog
 from mitrarr_runner.manifest.model import Manifest
-from mitrarr_runner.plan import Action, Plan, PlannedRun, StateView, plan
+from mitrarr_runner.plan import Action, Plan, PlannedRun, StateView, blocked, plan
 from mitrarr_runner.site import Site
 from mitrarr_runner.steps import KINDS
 from mitrarr_runner.store import jobs, runs, slots
@@ -213,7 +213,9 @@ class Supervisor:
         for entry in made.entries:
             if entry.action not in _ROWS or entry.slot is None:
                 continue
-            found = SlotState.MISSED_RANGE if entry.until else _ROWS[entry.action]
+            found = _ROWS[entry.action]
+            if entry.until is not None and entry.action is Action.MISSED:
+                found = SlotState.MISSED_RANGE
             slots.put(
                 db,
                 name,
@@ -310,7 +312,8 @@ class Supervisor:
 
     def _block(self, entry: PlannedRun, by: str) -> None:
         now = self._clock.now()
-        reason = text("blocked by {need}, whose last run failed", need=by)
+        ends = {ended.entry.job: ended.outcome for ended in self._ended}
+        reason = blocked(by, ends.get(by) or Outcome.FAILED)
         if entry.slot is not None:
             with open_database(self._path) as db, db.transaction():
                 name, job = self._manifest.name, entry.job

@@ -22,7 +22,7 @@ from mitrarr_runner.store.database import Database
 from mitrarr_runner.store.drains import Drain
 from mitrarr_runner.store.pauses import Pause, Paused
 from mitrarr_runner.store.runs import Run
-from mitrarr_runner.store.slots import SlotState
+from mitrarr_runner.store.slots import SlotRow, SlotState
 
 _SECOND = timedelta(seconds=1)
 
@@ -123,7 +123,9 @@ def resume(
         if kind is Paused.JOB:
             rows = slots.of_job(db, manifest, name, 10_000)
             not_run = sum(
-                1 for row in rows if row.state is SlotState.PAUSED and row.slot >= found.at
+                _stands_for(job, row)
+                for row in rows
+                if row.state is SlotState.PAUSED and row.slot >= found.at
             )
             known = jobs.remembered(db, manifest).get(name)
             if job is not None and known is not None:
@@ -144,6 +146,14 @@ def resume(
         audit.write(db, actor=actor, action="resume", subject=name, now=now, detail=detail)
         wakeup.forget(site)
     return ResumeAnswer(found, not_run)
+
+
+def _stands_for(job: Job | None, row: SlotRow) -> int:
+    """How many slots a row stands for; of a job that the manifest does not have, that is not
+    known."""
+    if row.until is None or job is None:
+        return 1
+    return sum(1 for _ in slots_between(job, row.slot, row.until + _SECOND))
 
 
 def stop(

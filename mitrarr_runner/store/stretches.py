@@ -24,7 +24,7 @@ _NEVER = -1
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """newest: the row of its newest slot; oldest: its first slot; count: of its slots. A range of
-    missed slots is a stretch of its own, and counts as one: how many it had is not kept.
+    slots is a stretch of its own, and counts as one: how many it had is not kept.
     """
 
     newest: SlotRow
@@ -104,7 +104,7 @@ def _unlike(db: Database, manifest: str, head: SlotRow) -> int:
     """The next older slot of the job that ran, or that did not for another cause."""
     row = db.row(
         "SELECT slot FROM slots WHERE manifest = :manifest AND job = :job AND slot < :slot"
-        " AND (state <> :state OR code <> :code OR reason <> :reason)"
+        " AND (state <> :state OR code <> :code OR reason <> :reason OR until IS NOT NULL)"
         " ORDER BY slot DESC LIMIT 1",
         manifest=manifest,
         job=head.job,

@@ -9,6 +9,7 @@ from datetime import datetime, tzinfo
 from mitrarr_runner import redact
 from mitrarr_runner.clock import iso
 from mitrarr_runner.engine.report import columns
+from mitrarr_runner.plan import blocked_as_kept
 from mitrarr_runner.store.runs import Cause, Outcome, Run
 from mitrarr_runner.store.slots import SlotRow, SlotState
 from mitrarr_runner.store.stretches import Stretch
@@ -210,8 +211,7 @@ def _state_word(state: SlotState) -> Text:
 def slot_reason(row: SlotRow) -> Text:
     """The store keeps the English sentence; a known code is told in the reader's language."""
     if row.code.startswith("need:"):
-        need = row.code.removeprefix("need:")
-        return text("blocked by {need}, whose last run failed", need=need)
+        return blocked_as_kept(row.code.removeprefix("need:"), row.reason)
     if row.code.startswith("catch_up_"):
         policy = row.code.removeprefix("catch_up_")
         return text("missed, and not repeated (catch_up: {policy})", policy=policy)

@@ -6,8 +6,10 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -206,10 +208,21 @@ def _slots(here: Session, asked: _Asked, wanted: str) -> int:
     if wanted == "json":
         here.write_json(plan_json.slots_lines(slots, found.manifest))
         return 0
+    slot = next(slots, None)
+    if slot is None:
+        here.print(here.say(_no_slot(here, first, last, ZoneInfo(zone))))
+        return 0
+    slots = chain([slot], slots)
     render = plan_markdown.slots_markdown if wanted == "md" else plan_report.slots_text
     for line in render(slots, found.manifest, here.say):
         here.print(line)
     return 0
+
+
+def _no_slot(here: Session, first: datetime, last: datetime, zone: ZoneInfo) -> Text:
+    seconds = bool(first.second or last.second)
+    start, end = (here.say.moment(at, zone, seconds=seconds) for at in (first, last))
+    return text("no slot from {start} to {end}", start=start, end=end)
 
 
 def _between(found: Place, first: datetime, last: datetime) -> Iterator[tuple[str, datetime]]:

@@ -442,6 +442,13 @@ def test_every_slot_between_two_instants(scene: Any, mitrarr: Callable[..., Any]
 def test_an_empty_stretch_and_one_backwards(scene: Any, mitrarr: Callable[..., Any]) -> None:
     words = ("--from", "2026-11-23T09:30", "--until", "2026-11-23T09:30", "--format", "json")
     assert mitrarr("plan", *words).json["slots"] == []
+    nothing = "no slot from Mon 2026-11-23 09:30 -03:00 to Mon 2026-11-23 09:30 -03:00"
+    assert mitrarr("plan", *words[:4]).out == nothing + "\n"
+    assert mitrarr("plan", *words[:4], "--format", "md").out == nothing + "\n"
+    words = ("--from", "2026-11-23T09:30:01", "--until", "2026-11-23T09:31")
+    told = mitrarr("plan", *words)
+    assert told.code == 0
+    assert told.out.startswith("no slot from Mon 2026-11-23 09:30:01 -03:00 to ")
     told = mitrarr("plan", "--from", "2026-11-23T09:30", "--until", "2026-11-23T09:29")
     assert (told.code, "before" in told.err) == (2, True)
 

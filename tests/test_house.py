@@ -68,7 +68,8 @@ MAY_BE_HEAVY = ("cli", "api", "findface.simulator")
 CACHES = {
     "manifest.compiled": "the stamps of the program's own files: an apply asks three times",
     "nist.fields": "the same few numbers of fields in every record",
-    "plan": "the same schedules and zones for every slot of a plan",
+    "plan.coming": "the same schedules and zones for every slot of a plan",
+    "plan.decide": "the same fingerprints for all jobs that share a line",
     "schedule.instants": "ten thousand lines of one zone ask for the same offsets",
     "schedule.grammar": "ten thousand lines of cron are made of a few hundred columns",
     "templates": "one Jinja2 environment: 50 ms each",

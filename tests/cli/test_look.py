@@ -267,7 +267,8 @@ def test_a_damaged_store_is_exit_4(site: Any, mitrarr: Call, job: Job) -> None:
 
 
 def test_a_reader_that_leaves_is_no_bug(site: Any, job: Job) -> None:
-    site.write(jobs={f"job_{n}": job("true") for n in range(2000)})
+    # The answer has to be longer than what a pipe holds (64 kB) and the reader takes with its line.
+    site.write(jobs={f"job_{n}_{40 * 'x'}": job("true") for n in range(2000)})
     with subprocess.Popen(
         site.command("status"),
         cwd=site.root,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -184,6 +185,7 @@ def test_a_job_that_is_gone_can_be_stopped(site: Any, job: Job) -> None:
     supervisor = site.start("apply")
     wait_for(lambda: (site.root / "leader").exists() and (site.root / "leader").read_text())
     site.write(jobs={"b": job("true")})
+    assert re.search(r"^a +RUNNING ", site.run("status").out, re.MULTILINE)
     assert site.run("stop", "a").out.startswith("r1 was asked to end")
     supervisor.wait(timeout=20)
     assert [run.outcome for run in site.history("a")] == [Outcome.STOPPED]

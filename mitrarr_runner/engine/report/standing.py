@@ -235,9 +235,12 @@ def _from_store(
         base,
         overdue=_overdue(made, view, now),
         drain=view.drain,
-        jobs=tuple(
-            replace(_job(db, name, job, view, now), due=due.get(job.name))
-            for job in manifest.jobs.values()
+        jobs=(
+            *(
+                replace(_job(db, name, job, view, now), due=due.get(job.name))
+                for job in manifest.jobs.values()
+            ),
+            *_gone(manifest, view),
         ),
         registry=registry.counts(db),
         deliveries=desk.counts(db),
@@ -257,6 +260,13 @@ def _unknown(job: Job, now: datetime) -> JobStanding:
     return JobStanding(
         job.name, next_slot=next(iter(upcoming(job, now, 1)), None), jitter=jitter_of(job)
     )
+
+
+def _gone(manifest: Manifest, view: StateView) -> Iterator[JobStanding]:
+    """Jobs that were taken out of the manifest while they ran."""
+    for job, run in view.running.items():
+        if job not in manifest.jobs:
+            yield JobStanding(job, running=run)
 
 
 def _job(db: Database, manifest: str, job: Job, view: StateView, now: datetime) -> JobStanding:

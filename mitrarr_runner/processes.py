@@ -17,6 +17,10 @@ from pathlib import Path
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL for what a job started."""
 
+UNKILLABLE = 2.0
+"""Seconds to wait for the effect of SIGKILL: another user's process, or one inside a dead network
+disk, shows none."""
+
 TICKS = os.sysconf("SC_CLK_TCK")
 """Clock ticks a second, in which /proc counts (proc(5))."""
 
@@ -50,6 +54,15 @@ def started(pid: int) -> str:
     # The command's name may hold blanks and parentheses: count from the last one (proc(5)).
     fields = stat.rpartition(")")[2].split()
     return "" if fields[0] in "ZX" else fields[19]
+
+
+def stopped(pid: int) -> bool:
+    """Whether a process stands still until somebody wakes it (SIGSTOP)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] in "Tt"
 
 
 def descendants(pid: int, besides: Container[int] = ()) -> list[int]:
@@ -88,7 +101,8 @@ def marked(environment: Mapping[str, str]) -> list[int]:
 
 
 def end_descendants(grace: float) -> int:
-    """End everything below this process: SIGTERM, `grace` seconds, SIGKILL. Returns how many.
+    """End everything below this process: SIGTERM, `grace` seconds, SIGKILL. Returns how many. What
+    no signal of ours reaches is left.
 
     Needs `become_subreaper`, else what was orphaned before is not seen.
     """
@@ -106,7 +120,8 @@ def end_descendants(grace: float) -> int:
         if not descendants(os.getpid()):
             return len(first)
         time.sleep(0.02)
-    while left := descendants(os.getpid()):
+    deadline = time.monotonic() + UNKILLABLE
+    while (left := descendants(os.getpid())) and time.monotonic() < deadline:
         for pid in left:
             send(pid, signal.SIGKILL)
         reap()
@@ -115,8 +130,9 @@ def end_descendants(grace: float) -> int:
 
 
 def send(pid: int, number: int) -> None:
-    """Send a signal; a process that is gone is what was wanted."""
-    with contextlib.suppress(ProcessLookupError):
+    """Send a signal; a process that is gone is what was wanted, and one that has become another
+    user's (sudo) cannot be reached."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
 
 

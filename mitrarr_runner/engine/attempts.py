@@ -314,12 +314,12 @@ def _stoppable(account: _Account) -> Iterator[None]:
             raise Stopped
         account.stopping = True
 
-    signal.signal(signal.SIGTERM, stop)
+    before = signal.signal(signal.SIGTERM, stop)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # what came since the claim
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -29,9 +29,6 @@ BACKSTOP = 45.0
 _NOBODY = 3 * BACKSTOP
 """The same for a worker whose supervisor is gone and that was stopped (SIGSTOP): any apply."""
 
-_UNKILLABLE = 2.0
-"""Seconds to wait for the effect of SIGKILL: a process inside a dead network disk has none."""
-
 
 def end_ours(workers: Container[int], since: int) -> None:
     """End what this process got from workers that died: it is its child now, and below none of the
@@ -40,7 +37,7 @@ def end_ours(workers: Container[int], since: int) -> None:
     since: ticks at which the first worker began. What the shell had started before it became this
     apply (`sleep 60 & exec mitrarr apply`) is older, and is let be.
     """
-    deadline = time.monotonic() + _UNKILLABLE
+    deadline = time.monotonic() + processes.UNKILLABLE
     while time.monotonic() < deadline:
         left = processes.descendants(os.getpid(), besides=workers)
         left = [pid for pid in left if int(processes.started(pid) or 0) >= since]
@@ -98,8 +95,8 @@ def _due(run: Run, manifest: Manifest, site: Site, clock: Clock) -> bool:
         return locks.is_free(lock) or any(
             _age(pid, clock) > timeout for pid in locks.inheritors(lock)
         )
-    if run.process.host != socket.gethostname():
-        return False
+    if run.process.host != socket.gethostname() or not processes.stopped(run.process.pid):
+        return False  # what works keeps its own time, which an edited manifest does not change
     # The clock on the wall may have jumped, and the worker may have made other runs before.
     age = min((clock.now() - run.started_at).total_seconds(), _age(run.process.pid, clock))
     if age <= timeout + _NOBODY:
@@ -141,7 +138,7 @@ def _end(run: Run, manifest: str, site: Site) -> int:
     while left and time.monotonic() < deadline:
         time.sleep(0.05)
         left = _left_by(run, manifest, site)
-    deadline = time.monotonic() + _UNKILLABLE
+    deadline = time.monotonic() + processes.UNKILLABLE
     while left and time.monotonic() < deadline:
         _tell(left, signal.SIGKILL)
         time.sleep(0.05)

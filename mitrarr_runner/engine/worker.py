@@ -99,6 +99,8 @@ def _work(order: Order, reporter: Reporter) -> int:
         reporter.tell("left", job=order.job.name, why=held.value)
         return 0
     _limit(order.job.limits)
+    wanted: list[int] = []  # SIGTERM after the last step: too late for this run, not for the next
+    signal.signal(signal.SIGTERM, lambda number, _frame: wanted.append(number))
     code = 0
     current: Order | None = order
     while current is not None:
@@ -111,7 +113,7 @@ def _work(order: Order, reporter: Reporter) -> int:
         outcome = _one(current, run, held, reporter)
         code = code if outcome in (*runs.GOOD, Outcome.SKIPPED) else 1
         # Whoever ended a run wanted no next one now; a queued slot is left to the next apply.
-        last = outcome is Outcome.STOPPED or _spent(order.job.limits)
+        last = outcome is Outcome.STOPPED or wanted or _spent(order.job.limits)
         current = None if last else _queued(current)
     processes.end_descendants(processes.GRACE)
     held.release()
@@ -296,8 +298,9 @@ def _recoverable(db: Database, order: Order) -> bool:
     lost = runs.get(db, order.recovers or 0)
     if lost is None or lost.outcome is not Outcome.LOST:
         return False
-    if order.slot is None:
-        return True
+    if order.slot is None:  # of those by hand, the newest run of the job is the word
+        last = runs.latest(db, order.manifest.name).get(order.job.name)
+        return last is not None and last.id == lost.id
     newest = runs.of_slot(db, order.manifest.name, order.job.name, order.slot)
     return newest is not None and newest.id == lost.id
 

@@ -32,6 +32,9 @@ def with_needs(
         if starts:
             after.append(need)
         elif (ended := _ended_badly(need, entries, view)) is not None:
+            if entry.action is Action.RECOVER:  # it leaves no row, and is no news each minute
+                reason = text("is run again once {need} has ended well", need=need)
+                return _changed(entry, Action.WAIT, "need_failed", reason)
             return _changed(entry, Action.BLOCKED, f"need:{need}", blocked(need, ended))
     if not after:
         return entry

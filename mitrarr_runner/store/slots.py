@@ -54,15 +54,16 @@ def put(
     run: int | None = None,
     until: datetime | None = None,
 ) -> bool:
-    """Insert the slot's row; False when it exists already: somebody else dealt with the slot.
-
-    Needs a transaction.
+    """Insert the slot's row; False when it exists already: somebody else dealt with the slot. A
+    queued slot may still be blocked. Needs a transaction.
     """
     return bool(
         db.execute(
             "INSERT INTO slots (manifest, job, slot, until, state, code, reason, run, at)"
             " VALUES (:manifest, :job, :slot, :until, :state, :code, :reason, :run, :at)"
-            " ON CONFLICT (manifest, job, slot) DO NOTHING",
+            " ON CONFLICT (manifest, job, slot) DO UPDATE SET state = excluded.state,"
+            " code = excluded.code, reason = excluded.reason, at = excluded.at"
+            " WHERE slots.state = 'queued' AND excluded.state = 'blocked'",
             manifest=manifest,
             job=job,
             slot=epoch(slot),

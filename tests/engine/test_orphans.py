@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from typing import Any
 import pytest
 from waiting import alive, wait_for
 
-from mitrarr_runner import locks
+from mitrarr_runner import locks, processes
 from mitrarr_runner.clock import SystemClock
 from mitrarr_runner.engine import orphans
 from mitrarr_runner.engine import worker as engine_worker
-from mitrarr_runner.engine.apply import Silent
+from mitrarr_runner.engine.apply import Silent, Supervisor
+from mitrarr_runner.engine.state import gather
 from mitrarr_runner.engine.tick import tick
+from mitrarr_runner.plan import plan
 from mitrarr_runner.store.runs import Outcome
 
 Job = Callable[..., dict[str, Any]]
@@ -209,6 +212,60 @@ def test_a_stopped_worker_without_a_supervisor_mutes_no_job(
     wait_for(lambda: applied(site))
     assert [run.outcome for run in site.history()] == [Outcome.LOST]
     assert not any(map(alive, [at_work, *pids(site, "leader", "strayed")]))
+
+
+@pytest.mark.usefixtures("mess")
+def test_a_shorter_timeout_ends_no_run_that_began_under_a_longer_one(
+    site: Any, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.write(jobs={"a": job("sh", "-c", STRAYING, schedule="0 0 1 1 *")})
+    site.due()
+    supervisor = site.start("run", "a")
+    wait_for(lambda: (site.root / "leader").exists() and (site.root / "leader").read_text())
+    site.write(jobs={"a": job("true", timeout="1s", schedule="0 0 1 1 *")})
+    monkeypatch.setattr(orphans, "_NOBODY", 0.0)
+    time.sleep(1.5)
+    assert not applied(site)
+    assert all(map(alive, pids(site, "leader", "strayed")))
+    assert site.run("stop", "a").code == 0
+    assert supervisor.wait(timeout=20) == 1
+
+
+@pytest.mark.usefixtures("mess")
+def test_what_no_signal_reaches_crashes_nobody(
+    site: Any, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child that sudo made another user's."""
+    site.write(jobs={"a": job("sh", "-c", STRAYING, timeout="1s")})
+    site.due()
+    plain = os.kill
+
+    def kill(pid: int, number: int) -> None:
+        if alive(pid) and b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            raise PermissionError(1, "Operation not permitted")
+        plain(pid, number)
+
+    monkeypatch.setattr(processes, "GRACE", 0.2)
+    monkeypatch.setattr(processes, "UNKILLABLE", 0.2)
+    monkeypatch.setattr(os, "kill", kill)
+    applied(site)
+    monkeypatch.undo()
+    assert [run.outcome for run in site.history()] == [Outcome.TIMEOUT]
+
+
+def test_a_lost_run_by_hand_is_recovered_once(site: Any) -> None:
+    site.write(jobs={"a": {"schedule": "0 0 1 1 *", "steps": [{"clean": {}}]}})
+    site.due()
+    assert site.run("run", "a").code == 0
+    with site.store() as db, db.transaction():
+        db.execute("UPDATE runs SET state = 'started', outcome = NULL, finished_at = NULL")
+    clock = SystemClock()
+    with site.store() as db:
+        view = gather(db, site.manifest, site.site, clock, clock.now())
+    made = plan(site.manifest, view, clock.now())
+    for _ in range(2):  # two applies that planned at the same instant
+        Supervisor(site.manifest, site.site, clock, Silent()).apply(reviewed=made)
+    assert [run.outcome for run in site.history()] == [Outcome.LOST, Outcome.OK]
 
 
 def applied(site: Any) -> bool:

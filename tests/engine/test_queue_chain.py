@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mitrarr_runner.clock import SystemClock
-from mitrarr_runner.engine import orphans
+from mitrarr_runner.engine import orphans, worker
 from mitrarr_runner.engine.apply import Silent, by_hand
 from mitrarr_runner.engine.orders import Caller
 from mitrarr_runner.engine.tick import tick
@@ -181,3 +181,39 @@ def test_a_stop_that_came_too_late_ends_no_later_run(
     with site.store() as db:
         assert requests.waiting(db, "prod", Asked.STOP) == []
     assert [one.outcome for one in site.history()] == [Outcome.OK]
+
+
+def test_a_signal_after_the_last_step_ends_the_chain(
+    site: Any, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too late for the run that is over, and not for the one that would follow."""
+    site.write(jobs={"a": job("true", schedule=NEVER, overlap="queue")})
+    site.due()
+    monkeypatch.setattr(command, "run", first_run(lambda context: None))
+    plain = worker._record
+
+    def record(*words: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return plain(*words)
+
+    monkeypatch.setattr(worker, "_record", record)
+    asked_for(site)
+    assert [one.outcome for one in site.history()] == [Outcome.OK]
+
+
+def test_a_queued_slot_is_blocked_by_a_need_that_failed(site: Any, job: Job) -> None:
+    site.write(
+        jobs={
+            "b": job("false", schedule=NEVER),
+            "a": job("true", schedule=NEVER, overlap="queue", needs=["b"]),
+        }
+    )
+    site.due()
+    assert site.run("run", "b").code == 1
+    with site.store() as db, db.transaction():
+        slots.put(db, "prod", "a", minute(), SlotState.QUEUED, code="queued", now=minute())
+    assert site.run("apply").code == 1
+    with site.store() as db:
+        found = [(row.state, row.code) for row in slots.of_job(db, "prod", "a", 5)]
+    assert found == [(SlotState.BLOCKED, "need:b")]
+    assert site.run("apply").code == 0

@@ -50,12 +50,13 @@ class Session:
 
     def write_json(self, pieces: Iterable[str]) -> None:
         """JSON text piece by piece, newlines included. A program reads it: it goes out whole,
-        whatever the encoding of standard output lacks."""
+        and in an encoding that is not Unicode as plain ASCII: JSON is UTF-8 (RFC 8259, 8.1)."""
         coming = iter(pieces)
+        plain = not (self.out.encoding or "utf-8").lower().startswith("utf")
         while words := "".join(islice(coming, _TOGETHER)):
             try:
-                self.out.write(words)
-            except UnicodeEncodeError:  # nothing of them was written
+                self.out.write(fitting(words, "ascii") if plain else words)
+            except UnicodeEncodeError:  # half of a pair; nothing of them was written
                 self.out.write(fitting(words, self.out.encoding))
 
     def _shown(self, line: Text | str, stream: TextIO) -> str:

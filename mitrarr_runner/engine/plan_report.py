@@ -187,12 +187,14 @@ def _later(shown: Preview, zone: ZoneInfo, say: Catalogue) -> Iterator[str]:
 
 
 def _foot(shown: Preview, say: Catalogue) -> Iterator[str]:
-    described = [one for one in (*shown.now, *shown.next) if one.steps]
-    if described or shown.changes:
-        yield ""
+    lines = []
+    described = any(one.steps for one in (*shown.now, *shown.next))
     if described and (shown.base is None or shown.base.at is None):
-        yield say("The counts are of this instant; apply counts again.")
+        lines.append(say("The counts are of this instant; apply counts again."))
     if shown.changes or shown.base is not None:
-        yield say("For a merge request: --format md")
-    elif shown.now and not isinstance(shown, Kept):
-        yield say("To do exactly this later: --out FILE, then apply FILE")
+        lines.append(say("For a merge request: --format md"))
+    elif shown.plan.starting and not isinstance(shown, Kept):
+        lines.append(say("To do exactly this later: --out FILE, then apply FILE"))
+    if lines:
+        yield ""
+        yield from lines

@@ -57,10 +57,10 @@ def _counted(action: Action, count: int) -> Text:
     return {
         Action.RUN: plural("{count} runs", "{count} run", count),
         Action.WAIT: plural("{count} waits", "{count} wait", count),
-        Action.SKIP: text("{count} skipped", count=count),
-        Action.MISSED: text("{count} missed", count=count),
+        Action.SKIP: plural("{count} skipped", "{count} skipped", count),
+        Action.MISSED: plural("{count} missed", "{count} missed", count),
         Action.PAUSED: text("{count} paused", count=count),
-        Action.BLOCKED: text("{count} blocked", count=count),
+        Action.BLOCKED: plural("{count} blocked", "{count} blocked", count),
         Action.QUEUED: text("{count} queued", count=count),
         Action.RECOVER: plural("{count} recovers", "{count} recover", count),
     }[action]
@@ -251,7 +251,10 @@ def _by_due(shown: Preview) -> Iterator[tuple[datetime, str]]:
 
 
 def _unpaused(shown: Preview) -> Iterator[tuple[datetime, str]]:
-    """The coming slots by time; of a paused job those after its pause, if that has an end."""
+    """The coming slots by time; of a paused job those after its pause, if that has an end; in a
+    drain without an end, none."""
+    if shown.drain is not None and shown.drain.until is None:
+        return iter(())
     paused = {one.name for one in shown.pauses}
     soon = ((slot, name) for name, slot in shown.soon if name not in paused)
     after: list[tuple[datetime, str]] = []

@@ -33,7 +33,7 @@ from mitrarr_runner.site import Site
 from mitrarr_runner.store import evidence, runs
 from mitrarr_runner.store.database import Database
 from mitrarr_runner.store.jobs import JobMemory
-from mitrarr_runner.store.runs import GOOD, Outcome, Run
+from mitrarr_runner.store.runs import Outcome, Run
 from mitrarr_runner.store.slots import SlotRow, SlotState
 from mitrarr_runner.text import Catalogue, Text, text
 
@@ -428,11 +428,10 @@ def _planned(question: Question, made: Plan, slot: datetime) -> PlannedRun | Non
 
 def _due(question: Question, entry: PlannedRun) -> Iterator[Text]:
     yield text("it is due, and no apply has dealt with it yet")
-    yield text(
-        "what the next apply will do: {action}, {reason}",
-        action=entry.action.value,
-        reason=entry.reason,
-    )
+    if entry.starts:
+        yield text("the next apply runs it: {reason}", reason=entry.reason)
+    else:
+        yield text("what the next apply says of it: {reason}", reason=entry.reason)
 
 
 def _future(question: Question, view: StateView, slot: datetime) -> Answer:
@@ -488,21 +487,33 @@ def _deciders(question: Question, view: StateView, job: Job, slot: datetime) -> 
             policy=job.overlap.value,
         )
     for need in job.needs:
-        yield _need(view, need)
+        yield _need(question, view, need, slot)
 
 
-def _need(view: StateView, need: str) -> Text:
-    last = view.last.get(need)
+def _need(question: Question, view: StateView, need: str, slot: datetime) -> Text:
+    """A need that is due by then decides by that run; else its last one does."""
+    last, job = view.last.get(need), question.manifest.jobs.get(need)
+    if need in view.running:
+        return text(
+            "it needs {need}, whose {run} is running", need=need, run=view.running[need].handle
+        )
+    coming = next(iter(upcoming(job, question.clock.now(), 1)), None) if job is not None else None
+    if coming is not None and coming <= slot:
+        at = question.hour(coming)
+        return text(
+            "it needs {need}, which is due itself at {at}: that run decides", need=need, at=at
+        )
     if last is None:
         return text("it needs {need}, which has not run yet", need=need)
-    if last.outcome is None:
-        return text("it needs {need}, whose {run} is running", need=need, run=last.handle)
-    satisfying = (*GOOD, Outcome.SKIPPED, Outcome.REPLACED)
     values = {"need": need, "run": last.handle}
-    if last.outcome in satisfying:
+    if last.outcome in runs.SATISFYING:
         return text("it needs {need}, whose last run ({run}) was good", **values)
     if last.outcome is Outcome.STOPPED:
         return text(
             "it needs {need}, whose last run ({run}) was stopped: as it stands, blocked", **values
+        )
+    if last.outcome in (None, Outcome.LOST):
+        return text(
+            "it needs {need}, whose last run ({run}) was lost: as it stands, blocked", **values
         )
     return text("it needs {need}, whose last run ({run}) failed: as it stands, blocked", **values)

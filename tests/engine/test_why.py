@@ -280,7 +280,7 @@ def test_beyond_max_only_the_newest_are_caught_up(site: Any, job: Any) -> None:
     newest = "missed, and not repeated (catch_up: all repeats the newest 5, as max says)"
     found, lines = world.ask("08:10")
     assert (found.state, found.code) == ("due", "catch_up_all")
-    assert lines[1] == f"what the next apply will do: missed, {newest}"
+    assert lines[1] == f"what the next apply says of it: {newest}"
     world.left(at("08:10"), SlotState.MISSED, "catch_up_all", now=NOW, reason=newest)
     found, lines = world.ask("08:10")
     assert (found.state, found.code) == ("missed", "catch_up_all")
@@ -390,6 +390,7 @@ def test_a_blocked_slot_says_how_the_need_ended(world: World) -> None:
     itself = "blocked by b, which was blocked itself"
     world.left(at("09:20"), SlotState.BLOCKED, "need:b", now=at("09:21"), reason=itself)
     assert world.ask("09:20")[1] == [itself], "no run of b is the cause"
+    world.job("b", schedule="0 0 1 1 *")
     told = "it needs b, whose last run (r1) was stopped: as it stands, blocked"
     assert told in world.ask("10:00")[1]
 
@@ -432,7 +433,7 @@ def test_due_and_nobody_came(world: World) -> None:
     found, lines = world.ask("09:30")
     assert (found.state, found.code) == ("due", "due")
     assert lines[0] == "it is due, and no apply has dealt with it yet"
-    assert lines[1] == "what the next apply will do: run, on time"
+    assert lines[1] == "the next apply runs it: on time"
 
 
 def test_due_while_draining_whichever_of_the_waiting_ones(world: World) -> None:
@@ -461,6 +462,9 @@ def test_a_future_slot_says_what_would_decide(world: World) -> None:
     world.ran("b", at("09:30"), Outcome.FAILED)
     found, lines = world.ask("10:00")
     assert (found.state, found.code) == ("future", "depends")
+    assert "it needs b, which is due itself at 09:40: that run decides" in lines
+    world.job("b", schedule="0 0 1 1 *")
+    lines = world.ask("10:00")[1]
     assert "it needs b, whose last run (r1) failed: as it stands, blocked" in lines
     control.pause(
         world.db, world.site, world.clock, "prod", Paused.JOB, "a", actor="operador.b",

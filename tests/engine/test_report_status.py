@@ -311,7 +311,11 @@ def skipped_slot(ago: timedelta) -> Event:
 
 @pytest.mark.parametrize(
     ("marks", "state"),
-    [("m~", "SKIPPED"), ("~~", "SKIPPED x2"), (".F~", "SKIPPED"), ("~.", "OK"), ("~m", "MISSED")],
+    [
+        *(("m~", "SKIPPED"), ("~~", "SKIPPED x2"), (".F~", "SKIPPED"), ("~.", "OK")),
+        *(("~m", "MISSED"), (".mm", "MISSED x2"), ("." + 11 * "m", "MISSED x11")),
+        (12 * "m", "MISSED x12+"),  # the strip does not know what was before it
+    ],
 )
 def test_a_run_that_was_skipped_is_the_newest_that_happened(marks: str, state: str) -> None:
     """Exit code 75; only a slot that never began says nothing about the job."""

@@ -221,9 +221,10 @@ def _state(job: JobStanding, say: Catalogue) -> str:
         return say(text("NEW")) if not job.events else "-"
     word = say(_STATES[marks[0]])
     times = next((n for n, mark in enumerate(marks) if mark is not marks[0]), len(marks))
+    more = "+" if times == len(marks) and len(job.events) >= EVENTS else ""
     if marks[0] in (Mark.FAILED, Mark.TIMEOUT, Mark.LOST):
-        times = max(times, job.failures)
-    return word if times < 2 or marks[0] is Mark.OK else f"{word} x{times}"
+        times, more = max(times, job.failures), ""
+    return word if times < 2 or marks[0] is Mark.OK else f"{word} x{times}{more}"
 
 
 _STATES: Mapping[Mark, Text] = {

@@ -35,11 +35,8 @@ STRAYING = "setsid sleep 300 & echo $! > strayed; echo $$ > leader; sleep 300"
 def mess(site: Any) -> Iterator[None]:
     """Ends what a failing test would leave behind."""
     yield
-    for name in ("strayed", "leader", "other"):
-        if (site.root / name).exists():
-            for pid in map(int, (site.root / name).read_text().split()):
-                if alive(pid):
-                    os.kill(pid, 9)
+    for pid in processes.marked({"MITRARR_ROOT": str(site.root)}):
+        processes.send(pid, signal.SIGKILL)
 
 
 def pids(site: Any, *names: str) -> list[int]:

@@ -47,22 +47,24 @@ def started(pid: int) -> str:
 
     A zombie does nothing any more and counts as gone, however long nobody collects it.
     """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    # The command's name may hold blanks and parentheses: count from the last one (proc(5)).
-    fields = stat.rpartition(")")[2].split()
-    return "" if fields[0] in "ZX" else fields[19]
+    fields = stat_of(pid)
+    return "" if not fields or fields[0] in "ZX" else fields[19]
 
 
 def stopped(pid: int) -> bool:
     """Whether a process stands still until somebody wakes it (SIGSTOP)."""
+    fields = stat_of(pid)
+    return bool(fields) and fields[0] in "Tt"
+
+
+def stat_of(pid: int) -> list[str]:
+    """/proc/PID/stat from the state (field 3 of proc(5)) on; empty where there is no process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] in "Tt"
+        return []
+    # The command's name may hold blanks and parentheses: count from the last one.
+    return stat.rpartition(")")[2].split()
 
 
 def descendants(pid: int, besides: Container[int] = ()) -> list[int]:
@@ -70,15 +72,9 @@ def descendants(pid: int, besides: Container[int] = ()) -> list[int]:
     below those."""
     children: dict[int, list[int]] = {}
     for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
-            continue
-        try:
-            stat = Path(entry.path, "stat").read_text()
-        except OSError:
-            continue
-        state, parent = stat.rpartition(")")[2].split()[:2]
-        if state != "Z":
-            children.setdefault(int(parent), []).append(int(entry.name))
+        fields = stat_of(int(entry.name)) if entry.name.isdigit() else []
+        if fields and fields[0] != "Z":
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
     found: list[int] = []
     todo = [pid]
     while todo:
@@ -113,8 +109,7 @@ def end_descendants(grace: float) -> int:
         return 0
     deadline = time.monotonic() + grace
     for pid in first:
-        send(pid, signal.SIGTERM)
-        send(pid, signal.SIGCONT)  # a stopped process would sleep through its SIGTERM
+        end(pid)
     while time.monotonic() < deadline:
         reap()
         if not descendants(os.getpid()):
@@ -134,6 +129,12 @@ def send(pid: int, number: int) -> None:
     user's (sudo) cannot be reached."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
+
+
+def end(pid: int, number: int = signal.SIGTERM) -> None:
+    """Ask a process to end, a stopped one too: it would sleep through its SIGTERM."""
+    send(pid, number)
+    send(pid, signal.SIGCONT)
 
 
 def reap() -> bool:

@@ -148,5 +148,4 @@ def _end(run: Run, manifest: str, site: Site) -> int:
 
 def _tell(pids: Iterable[int], number: int) -> None:
     for pid in pids:
-        processes.send(pid, number)
-        processes.send(pid, signal.SIGCONT)  # a stopped process would sleep through its SIGTERM
+        processes.end(pid, number)

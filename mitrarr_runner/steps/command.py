@@ -206,11 +206,10 @@ def _ended(pid: int, seconds: float | None) -> bool:
 
 def _cpu_of(pid: int) -> float:
     """Seconds of CPU a process that is not collected yet used itself (proc(5))."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
+    fields = processes.stat_of(pid)
+    if not fields:
         return 0.0
-    user, system = stat.rpartition(")")[2].split()[11:13]
+    user, system = fields[11:13]
     return (int(user) + int(system)) / processes.TICKS
 
 

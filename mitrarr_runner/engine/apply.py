@@ -197,7 +197,7 @@ class Supervisor:
         view = state.gather(db, self._manifest, self._site, self._clock, now)
         if orphans.end_overdue(view, self._manifest, self._site, self._clock):
             view = state.gather(db, self._manifest, self._site, self._clock, now)
-        return view
+        return orphans.given_up(view, self._manifest, self._site, self._clock)
 
     def _after_clock_trouble(self, db: Database, now: datetime) -> None:
         with db.transaction():

@@ -14,6 +14,7 @@ import signal
 import socket
 import time
 from collections.abc import Container, Iterable
+from dataclasses import replace
 
 from mitrarr_runner import locks, processes
 from mitrarr_runner.clock import Clock
@@ -87,9 +88,28 @@ def end_overdue(view: StateView, manifest: Manifest, site: Site, clock: Clock) -
     return ended
 
 
-def _due(run: Run, manifest: Manifest, site: Site, clock: Clock) -> bool:
+def given_up(view: StateView, manifest: Manifest, site: Site, clock: Clock) -> StateView:
+    """The view, with those runs as lost whose worker is gone and whose lock is held, past the job's
+    time, by what we can neither see nor end (another user's: sudo): somebody has to be told.
+    """
+    lost = {
+        job: run
+        for job, run in view.running.items()
+        if worker_gone(run, clock)
+        and (clock.now() - run.started_at).total_seconds() > _timeout(run, manifest)
+        and not _left_by(run, manifest.name, site)
+    }
+    running = {job: run for job, run in view.running.items() if job not in lost}
+    return replace(view, running=running, lost={**view.lost, **lost}) if lost else view
+
+
+def _timeout(run: Run, manifest: Manifest) -> int:
     job = manifest.jobs.get(run.job)
-    timeout = USUAL_TIMEOUT if job is None else job.timeout
+    return USUAL_TIMEOUT if job is None else job.timeout
+
+
+def _due(run: Run, manifest: Manifest, site: Site, clock: Clock) -> bool:
+    timeout = _timeout(run, manifest)
     if worker_gone(run, clock):
         lock = site.lock_of(manifest.name, run.job)
         return locks.is_free(lock) or any(

@@ -250,6 +250,25 @@ def test_what_no_signal_reaches_crashes_nobody(
     assert [run.outcome for run in site.history()] == [Outcome.TIMEOUT]
 
 
+@pytest.mark.usefixtures("mess")
+def test_what_cannot_be_seen_and_holds_the_lock_is_told(
+    site: Any, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user's process holds it: the run is told as lost once its time is over, and its job
+    is left to the next apply, not called running for ever."""
+    site.write(jobs={"a": job("sh", "-c", STRAYING, timeout="2s", schedule="0 0 1 1 *")})
+    site.due()
+    killed_both(site, "run", "a")
+    monkeypatch.setattr(locks, "inheritors", lambda path: [])
+    monkeypatch.setattr(processes, "marked", lambda environment: [])
+    assert not applied(site), "its time is not over"
+    wait_for(lambda: applied(site))
+    assert [run.outcome for run in site.history()] == [Outcome.LOST]
+    assert "opened job_lost a" in (site.site.logs / "alerts.log").read_text()
+    assert not locks.is_free(lock_of(site, "a"))
+    monkeypatch.undo()
+
+
 def test_a_lost_run_by_hand_is_recovered_once(site: Any) -> None:
     site.write(jobs={"a": {"schedule": "0 0 1 1 *", "steps": [{"clean": {}}]}})
     site.due()
